@@ -1,0 +1,23 @@
+"""One kind of error for bad input, so that every caller (notebook, command line, test) can show the same sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CourseError(ValueError):
+    """Bad input: the message names the argument, what was given, what is allowed and what to do. The command line exits with 2."""
+
+
+def reject(argument: str, given: object, allowed: object, remedy: str = "") -> CourseError:
+    """Build (not raise) the standard message.
+
+    argument: its name as the caller wrote it. given: the offending value. allowed: a sentence, or the allowed values.
+    remedy: what to do about it; where `allowed` holds names, a near miss is suggested as well.
+    """
+    options = [str(a) for a in allowed] if isinstance(allowed, Iterable) and not isinstance(allowed, str) else None
+    listed = ", ".join(options) if options is not None else str(allowed)
+    near = difflib.get_close_matches(str(given), options or [], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return CourseError(f"{argument}: got {given!r}, allowed: {listed}.{hint}{' ' + remedy if remedy else ''}")
