@@ -1,0 +1,36 @@
+"""The course's methods, by the name the command line and the checkpoints use."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import reject
+from .autoencoder import Autoencoder
+from .base import LatentModel, Posterior
+from .vae import VAE
+
+METHODS: dict[str, type[LatentModel]] = {"autoencoder": Autoencoder, "vae": VAE}
+
+__all__ = ["METHODS", "Autoencoder", "LatentModel", "Posterior", "VAE", "build", "method_class", "name_of"]
+
+
+def method_class(name: str) -> type[LatentModel]:
+    """The class behind a method's name; CourseError lists the known ones."""
+    if name not in METHODS:
+        raise reject("method", name, sorted(METHODS))
+    return METHODS[name]
+
+
+def name_of(model: LatentModel) -> str:
+    """The name under which a model's class is known."""
+    return next(name for name, cls in METHODS.items() if cls is type(model))
+
+
+def build(name: str, config, data_shape, *, seed: int | None = None) -> LatentModel:
+    """A new model with weights drawn from `seed` (the global generator is left as it was), or from the global one."""
+    cls = method_class(name)
+    if seed is None:
+        return cls(config, data_shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(config, data_shape)

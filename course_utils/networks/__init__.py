@@ -1,0 +1,83 @@
+"""Plain networks, by name. No losses, no optimizers, no data.
+
+`build_autoencoder("conv", (1, 32, 32), latent_dim=32, code_width=64)` gives an encoder (B, C, H, W) -> (B, code_width),
+a decoder (B, latent_dim) -> (B, C, H, W), and how to read the decoder's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from ..errors import reject
+from . import conv
+
+
+@dataclass(frozen=True)
+class AutoencoderNetworks:
+    """An encoder, a decoder, and the two facts a method needs to read the decoder's output.
+
+    output: "sigmoid" if the raw output is a logit, "linear" if it is the value itself.
+    data_range: the range of pixel values the pair works in; images outside the package are always in [0, 1].
+    scale_head: what the second half of a stochastic encoder's output means, "logvar" or "log_std".
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    output: str = "sigmoid"
+    data_range: tuple[float, float] = (0.0, 1.0)
+    scale_head: str = "logvar"
+
+
+AUTOENCODERS: dict[str, Callable[..., AutoencoderNetworks]] = {}
+
+
+def register(name: str):
+    """Decorator: make a builder `f(data_shape, latent_dim, code_width, widths)` known under `name`."""
+
+    def keep(builder):
+        AUTOENCODERS[name] = builder
+        return builder
+
+    return keep
+
+
+def build_autoencoder(name, data_shape, latent_dim, code_width, widths=()) -> AutoencoderNetworks:
+    """Build the pair `name`. data_shape: (C, H, W). code_width: outputs of the encoder, latent_dim or 2 * latent_dim.
+
+    widths: channels of each stage, () for the network's own. Raises CourseError for an unknown name or a shape it can't take."""
+    if name not in AUTOENCODERS:
+        raise reject("network", name, sorted(AUTOENCODERS), "`course describe METHOD --network NAME` shows its layers.")
+    return AUTOENCODERS[name](tuple(data_shape), latent_dim, code_width, tuple(widths))
+
+
+@register("conv")
+def _conv(data_shape, latent_dim, code_width, widths):
+    widths = widths or (32, 64, 128)
+    return AutoencoderNetworks(
+        conv.ConvEncoder(data_shape, widths, code_width), conv.ConvDecoder(data_shape, widths, latent_dim)
+    )
+
+
+@register("cifar-assignment")
+def _cifar(data_shape, latent_dim, code_width, widths):
+    if widths:
+        raise reject("widths", widths, "() only", "The assignment's network is fixed; use network='conv' to choose widths.")
+    return AutoencoderNetworks(
+        conv.CifarEncoder(data_shape, code_width),
+        conv.CifarDecoder(data_shape, latent_dim),
+        output="linear",
+        data_range=(-1.0, 1.0),
+        scale_head="log_std",
+    )
+
+
+@register("dcgan64")
+def _dcgan(data_shape, latent_dim, code_width, widths):
+    widths = widths or (32, 64, 128)
+    return AutoencoderNetworks(
+        conv.DCGANEncoder(data_shape, widths, latent_dim, heads=code_width // latent_dim),
+        conv.DCGANDecoder(data_shape, widths, latent_dim),
+    )
