@@ -1,0 +1,135 @@
+"""Checkpoints: weights as safetensors, their story in manifest.json, their curves as CSV beside them.
+
+Loading verifies the file's hash against the manifest, rebuilds the model from its configuration, and never unpickles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import __version__, methods, tensors
+from .errors import CourseError, reject
+from .files import sha256_of, write_json
+from .methods.base import LatentModel
+from .paths import checkpoint_dir, repository_url
+
+
+def export(path: Path | str, model: LatentModel, facts: dict, *, half: bool = True) -> dict:
+    """Write a model's weights to `path` with all that is needed to rebuild it in the header; return that header.
+
+    half: matrices and kernels as float16, half the size; vectors (biases, norms, running statistics) stay float32."""
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.ndim > 1 and v.dtype == torch.float32 else v for k, v in state.items()}
+        big = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+        if big:
+            raise CourseError(f"export: {big[0]} does not fit float16; export with half=False.")
+    header = {
+        "method": methods.name_of(model),
+        "config": asdict(model.config),
+        "data_shape": list(model.data_shape),
+        "version": __version__,
+        **facts,
+    }
+    tensors.save(path, state, header)
+    return header
+
+
+def rebuild(header: dict) -> LatentModel:
+    """A model with the method and configuration of a header, its weights not yet loaded."""
+    cls = methods.method_class(header["method"])
+    known = {field.name for field in fields(cls.Config)}
+    unknown = set(header["config"]) - known
+    if unknown:
+        raise reject("config", sorted(unknown), sorted(known), "The checkpoint comes from another version of this package.")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in header["config"].items()}
+    with torch.random.fork_rng(devices=[]):  # building draws weights that are thrown away: leave the caller's state alone
+        return cls(cls.Config(**values), header["data_shape"])
+
+
+def load_file(path: Path | str, device="cpu") -> tuple[LatentModel, dict]:
+    """A model in eval mode and its header, from a safetensors file of this course."""
+    state, header = tensors.load(path)
+    if "method" not in header or "config" not in header:
+        raise CourseError(f"{path}: holds no model (a run's state?). Give a model.safetensors or a name of the manifest.")
+    model = rebuild(header)
+    state = {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CourseError(f"{path}: the weights are of another architecture than the configuration says. {reason}") from error
+    return model.to(device).eval().requires_grad_(False), header
+
+
+def manifest(folder: Path | None = None) -> dict[str, dict]:
+    """The entries of manifest.json by name; empty where there is none."""
+    path = (folder or checkpoint_dir()) / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise CourseError(f"{path}: not valid JSON ({error}). Restore it from the repository.") from error
+
+
+def entry(name: str, folder: Path | None = None) -> dict:
+    """One entry of the manifest; CourseError lists the names there are."""
+    known = manifest(folder)
+    if name not in known:
+        where = folder or checkpoint_dir()
+        raise reject("checkpoint", name, sorted(known) or f"(none in {where})", f"Weights come with {repository_url()}.")
+    return known[name]
+
+
+def load(name: str | os.PathLike, device="cpu") -> LatentModel:
+    """The model of a manifest's name or of a file's path, in eval mode, its hash verified. CourseError if anything is off."""
+    path = Path(name)
+    if path.suffix == ".safetensors" or path.is_file():
+        return load_file(path, device)[0]
+    if path.is_dir():
+        return load_file(path / "model.safetensors", device)[0]
+    found = entry(str(name))
+    if not found.get("file"):
+        remedy = f"Train it: course train --recipe {found.get('recipe')}."
+        raise CourseError(f"checkpoint: {name} is a recorded run whose weights are not shipped, only its curves. {remedy}")
+    path = checkpoint_dir() / found["file"]
+    if not path.is_file():
+        raise CourseError(f"{path}: the manifest names it, but it is missing. Fetch it again, or train it: course train --recipe {name}.")
+    actual = sha256_of(path)
+    if actual != found["sha256"]:
+        raise CourseError(f"{path}: SHA-256 is {actual}, the manifest says {found['sha256']}. Restore the file; it was not loaded.")
+    return load_file(path, device)[0]
+
+
+def curves(name: str) -> dict[str, np.ndarray]:
+    """The recorded curves of a run: columns by name, NaN where a row has no value (held-out terms come more rarely)."""
+    found = entry(name)
+    path = checkpoint_dir() / found["curves"]
+    if not path.is_file():
+        raise CourseError(f"{path}: the manifest names these curves, but they are missing. Restore the file.")
+    table = np.genfromtxt(path, delimiter=",", names=True, dtype=float, encoding="utf-8", deletechars="")
+    return {column: np.atleast_1d(table[column]) for column in table.dtype.names}
+
+
+def publish(name: str, run_folder: Path | str, folder: Path | None = None, *, weights: bool = True) -> dict:
+    """Copy a finished run's model and curves into the checkpoint folder and write its entry into the manifest."""
+    run_folder, folder = Path(run_folder), folder or checkpoint_dir()
+    state, header = tensors.load(run_folder / "model.safetensors")
+    curves_file = f"{name}.csv"
+    facts = {**header, "curves": curves_file, "file": None, "sha256": None}
+    if weights:
+        target = folder / f"{name}.safetensors"
+        tensors.save(target, state, header)
+        facts |= {"file": target.name, "sha256": sha256_of(target)}
+    from .files import write_text
+
+    write_text(folder / curves_file, (run_folder / "log.csv").read_text(encoding="utf-8"))
+    write_json(folder / "manifest.json", {**manifest(folder), name: facts})
+    return facts

@@ -1,0 +1,137 @@
+"""Named runs: one recipe is one recorded run and one command that makes it again, `course train --recipe NAME`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from . import checkpoints, data, methods
+from .errors import reject
+from .methods.autoencoder import AutoencoderConfig
+from .methods.vae import VAEConfig
+from .training import RunConfig, evaluate, fit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """method and config: what is trained. dataset, size: on what. run: how. weights: whether its weights are shipped."""
+
+    method: str
+    config: object
+    dataset: str
+    run: RunConfig
+    size: int | None = None
+    weights: bool = True
+    about: str = ""
+    expected: dict[str, float] = field(default_factory=dict)
+
+
+def _fashion(config, about="", **changes) -> Recipe:
+    method = "vae" if isinstance(config, VAEConfig) else "autoencoder"
+    run = replace(RunConfig(epochs=20, batch_size=128, lr=1e-3, lr_schedule="cosine", log_every=100, eval_every=1170,
+                            checkpoint_every=1170), **changes)
+    return Recipe(method, config, "fashion-mnist", run, about=about)
+
+
+def _shapes(config, about="") -> Recipe:
+    run = RunConfig(steps=12000, batch_size=128, lr=1e-3, lr_schedule="cosine", log_every=100, eval_every=2000,
+                    checkpoint_every=1000)
+    return Recipe("vae", config, "shapes", run, about=about)
+
+
+def _cifar(config, about="", **expected) -> Recipe:
+    method = "vae" if isinstance(config, VAEConfig) else "autoencoder"
+    # The assignment: Adam 1e-3, batch 256, 20 epochs, gradient norm clipped at 1; the test images are its validation set.
+    run = RunConfig(epochs=20, batch_size=256, lr=1e-3, grad_clip=1.0, log_every=50, eval_every=195, checkpoint_every=195)
+    return Recipe(method, config, "cifar10", run, weights=False, about=about, expected=expected)
+
+
+def _cifar_ae(z):
+    return AutoencoderConfig(latent_dim=z, network="cifar-assignment")
+
+
+def _cifar_vae(**changes):
+    return VAEConfig(latent_dim=1024, network="cifar-assignment", **changes)
+
+
+RECIPES: dict[str, Recipe] = {
+    "ae_fashion_z2": _fashion(AutoencoderConfig(latent_dim=2), "a code that can be drawn"),
+    "ae_fashion_z16": _fashion(AutoencoderConfig(latent_dim=16), "the middle of the bottleneck sweep"),
+    "ae_fashion_z128": _fashion(AutoencoderConfig(latent_dim=128), "the wide end of the bottleneck sweep"),
+    "ae_fashion_denoise": _fashion(AutoencoderConfig(latent_dim=128, input_noise=0.3), "noise on the input, clean target"),
+    "vae_fashion_z2": _fashion(VAEConfig(latent_dim=2), "a VAE whose whole latent space can be drawn"),
+    "vae_fashion_z32": _fashion(VAEConfig(latent_dim=32), "the course's plain VAE; beta = 1 of the sweep"),
+    "beta_vae_fashion_b0.1": _fashion(VAEConfig(latent_dim=32, beta=0.1), "rate-distortion sweep"),
+    "beta_vae_fashion_b0.8": _fashion(VAEConfig(latent_dim=32, beta=0.8), "rate-distortion sweep"),
+    "beta_vae_fashion_b1.2": _fashion(VAEConfig(latent_dim=32, beta=1.2), "rate-distortion sweep"),
+    "beta_vae_fashion_b4": _fashion(VAEConfig(latent_dim=32, beta=4.0), "rate-distortion sweep"),
+    "beta_vae_fashion_linear": _fashion(
+        VAEConfig(latent_dim=32, beta=1.0, beta_schedule="linear", beta_fraction=0.5),
+        "linear schedule that ends at beta = 1 half way and settles: compare with vae_fashion_z32",
+    ),
+    "beta_vae_shapes_b1": _shapes(VAEConfig(latent_dim=10, likelihood="bernoulli", beta=1.0), "factors, beta = 1"),
+    "beta_vae_shapes_high": _shapes(VAEConfig(latent_dim=10, likelihood="bernoulli", beta=8.0), "factors, a high beta"),
+    "cifar_vae_linear": _cifar(
+        _cifar_vae(beta=1.0, beta_schedule="linear", beta_stairs=20), "beta(epoch) = epoch / 20, as published", sse=117
+    ),
+    "cifar_vae_b1": _cifar(_cifar_vae(beta=1.0), "the assignment's VAE", sse=130, kl=62),
+    "cifar_ae_z1024": _cifar(_cifar_ae(1024), "the assignment's autoencoder", sse=17),
+    "cifar_ae_z16": _cifar(_cifar_ae(16), "the narrow end", sse=203),
+    "cifar_ae_z128": _cifar(_cifar_ae(128), "the middle", sse=57),
+    "cifar_vae_b0.8": _cifar(_cifar_vae(beta=0.8), "less weight on the KL", sse=119, kl=72),
+    "cifar_vae_b1.2": _cifar(_cifar_vae(beta=1.2), "more weight on the KL", sse=143, kl=54),
+}
+
+
+def get(name: str) -> Recipe:
+    """The recipe of this name; CourseError lists the known ones."""
+    if name not in RECIPES:
+        raise reject("recipe", name, sorted(RECIPES))
+    return RECIPES[name]
+
+
+def train(
+    recipe: Recipe, out: Path | str, *, name: str = "", command: str = "", resume=True, quiet=False, root=None
+) -> dict:
+    """Train as the recipe says into the folder `out` (log.csv, states, model.safetensors); return the model's header.
+
+    Interrupted, the same call goes on from the last whole state. A finished run is not trained again."""
+    out = Path(out)
+    train_set = data.load(recipe.dataset, "train", size=recipe.size, root=root)
+    test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
+    model = methods.build(recipe.method, recipe.config, train_set.shape, seed=recipe.run.seed)
+    identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
+    started = time.time()
+    result = fit(
+        model, train_set, recipe.run, out=out, evaluation=test_set, header=identity, resume=resume, quiet=quiet
+    )
+    facts = {
+        "recipe": name or None,
+        "command": command,
+        "dataset": recipe.dataset,
+        "dataset_sha256": train_set.sha256(),
+        "size": recipe.size,
+        "run": _jsonable(asdict(recipe.run)),
+        "seed": recipe.run.seed,
+        "steps": result.steps,
+        "minutes": round(result.minutes, 2),
+        "images_per_second": round(result.images_per_second, 1),
+        "precision": result.precision,
+        "threads": torch.get_num_threads(),
+        "device": str(result.model.device),
+        "finished": time.strftime("%Y-%m-%d", time.gmtime(started)),
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+    }
+    path = out / "model.safetensors"
+    checkpoints.export(path, result.model, facts)
+    # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
+    stored, _ = checkpoints.load_file(path)
+    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in evaluate(stored, test_set).items()}
+    return checkpoints.export(path, stored, facts)
+
+
+def _jsonable(values: dict) -> dict:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -1,0 +1,57 @@
+"""Tensors in safetensors files that verify themselves: a hash of names, types, shapes and bytes stands in the header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import CourseError
+from .files import atomic
+
+
+def digest(tensors: dict[str, Tensor], header: dict) -> str:
+    """SHA-256 over the header and every tensor's name, dtype, shape and bytes, in hex."""
+    total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
+    return total.hexdigest()
+
+
+def save(path: Path | str, tensors: dict[str, Tensor], header: dict) -> None:
+    """Write tensors and a JSON header atomically. safetensors wants contiguous tensors that share no memory."""
+    kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata = {"header": json.dumps(header, sort_keys=True), "digest": digest(kept, header)}
+    with atomic(path) as temporary:
+        try:
+            save_file(kept, str(temporary), metadata=metadata)
+        except SafetensorError as error:  # it wraps the operating system's error in its own
+            if "os error 28" in str(error) or "No space left" in str(error):
+                raise OSError(28, "No space left on device") from error
+            raise
+
+
+def load(path: Path | str) -> tuple[dict[str, Tensor], dict]:
+    """Read tensors and header, and verify the hash. Nothing is unpickled. CourseError if the file is not whole."""
+    path = Path(path)
+    if not path.is_file():
+        raise CourseError(f"{path}: there is no such file.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CourseError(f"{path}: not a whole safetensors file ({error}). Fetch or train it again.") from error
+    if "header" not in metadata or "digest" not in metadata:
+        raise CourseError(f"{path}: a safetensors file, but not one of this course (its header has no digest).")
+    header = json.loads(metadata["header"])
+    if digest(tensors, header) != metadata["digest"]:
+        raise CourseError(f"{path}: the contents do not match the hash in the header. Fetch or train it again.")
+    return tensors, header

@@ -1,0 +1,281 @@
+"""The training loop, on Lightning Fabric.
+
+Fabric launches the processes and owns devices and precision. Its DDP wrapper is left out: a wrapped module whose step
+sends gradients to one player only waits for the others' and raises. Instead the parameters are broadcast once, and each
+update averages that player's gradients over the processes as one flat buffer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..errors import CourseError
+from ..methods.base import LatentModel
+from . import state as run_state
+from .batches import Batches, mix
+from .config import RunConfig
+from .evaluation import evaluate
+from .log import RunLog
+
+
+class Diverged(CourseError):
+    """A loss term is not finite: the message names the term, the step and the last good state."""
+
+
+@dataclass
+class FitResult:
+    """What a run leaves: the model (the averaged one if it was averaged), in eval mode, and what is worth recording."""
+
+    model: LatentModel
+    steps: int
+    minutes: float
+    images_per_second: float
+    metrics: dict[str, float]
+    precision: str
+
+
+def native_precision(accelerator: str, device: torch.device) -> str:
+    """bf16 where the device computes in it, fp16 on older CUDA GPUs, else 32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu":
+        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "32"
+    return "32"
+
+
+def make_fabric(run: RunConfig):
+    """A launched Fabric for this configuration, and the precision it was given."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.accelerators import CUDAAccelerator, MPSAccelerator
+
+    accelerator = run.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if CUDAAccelerator.is_available() else "mps" if MPSAccelerator.is_available() else "cpu"
+    elif accelerator == "cuda" and not CUDAAccelerator.is_available():
+        raise CourseError("accelerator: got 'cuda', but no CUDA device is there. Use auto or cpu; `course doctor` says what is.")
+    precision = native_precision(accelerator, torch.device(accelerator)) if run.precision == "auto" else run.precision
+    names = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+    strategy = "auto" if run.devices * run.num_nodes == 1 else "ddp"
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=run.devices,
+        num_nodes=run.num_nodes,
+        strategy=strategy,
+        precision=names[precision],
+    )
+    fabric.launch()
+    return fabric, precision
+
+
+def make_optimizer(run: RunConfig, parameters) -> torch.optim.Optimizer:
+    """The optimizer of one player."""
+    common = {"lr": run.lr, "weight_decay": run.weight_decay}
+    if run.optimizer in ("adam", "adamw"):
+        kind = torch.optim.Adam if run.optimizer == "adam" else torch.optim.AdamW
+        # One kernel for all parameters; with fp16 the gradients must first be unscaled, which the fused one does itself.
+        return kind(parameters, betas=run.betas, fused=run.precision != "fp16" or None, **common)
+    return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[run.optimizer](parameters, **common)
+
+
+class Updater:
+    """`update(player, loss)`: gradients of the loss into that player's parameters alone, then one optimizer step."""
+
+    def __init__(self, fabric, model: LatentModel, optimizers: dict, grad_clip: float):
+        self.fabric, self.model, self.optimizers, self.grad_clip = fabric, model, optimizers, grad_clip
+        self.parameters = {player: model.parameters_of(player) for player in optimizers}
+
+    def __call__(self, player: str, loss: torch.Tensor) -> None:
+        optimizer, parameters = self.optimizers[player], self.parameters[player]
+        self.fabric.backward(loss, inputs=parameters)
+        if self.fabric.world_size > 1:
+            self._average_gradients(parameters)
+        if self.grad_clip:  # unscales first, where there is a scale; a NaN is the loop's to report, not the clipper's
+            self.fabric.clip_gradients(self.model, optimizer, max_norm=self.grad_clip, error_if_nonfinite=False)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _average_gradients(self, parameters) -> None:
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = self.fabric.all_reduce(_flatten_dense_tensors(grads), reduce_op="mean")
+        for parameter, grad in zip(parameters, _unflatten_dense_tensors(flat, grads), strict=True):
+            parameter.grad = grad
+
+
+class Terms:
+    """Running means of a step's terms, summed on the device: one host synchronization a log row, none a step."""
+
+    def __init__(self):
+        self.sums: dict[str, torch.Tensor] = {}
+        self.count = 0
+
+    def add(self, terms: dict[str, torch.Tensor]) -> None:
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value if self.count else value.clone()
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        names, count = list(self.sums), self.count
+        values = (torch.stack([self.sums[n].float() for n in names]) / max(count, 1)).tolist() if names else []
+        self.__init__()
+        return dict(zip(names, values, strict=True))
+
+
+class Run:
+    """One training run: `Run(...).go()`. `fit` is the way in."""
+
+    def __init__(self, model, train, config: RunConfig, *, out, evaluation, hooks, header, resume, quiet):
+        self.config, self.out, self.hooks, self.evaluation = config, Path(out), tuple(hooks), evaluation
+        self.total = config.total_steps(len(train))
+        self.fabric, self.precision = make_fabric(config)
+        fabric = self.fabric
+        if config.batch_size % fabric.world_size:
+            raise CourseError(f"batch_size: got {config.batch_size}, allowed: a multiple of the {fabric.world_size} processes.")
+        self.chief = fabric.is_global_zero
+        layout = torch.channels_last if config.channels_last and len(model.data_shape) == 3 else torch.preserve_format
+        self.model = model.to(device=fabric.device, memory_format=layout)
+        for tensor in self.model.state_dict().values():
+            if fabric.world_size > 1:
+                tensor.copy_(fabric.broadcast(tensor))
+        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
+        made = {p: make_optimizer(config, model.parameters_of(p)) for p in model.players}
+        self.optimizers = {p: fabric.setup_optimizers(optimizer) for p, optimizer in made.items()}
+        self.update = Updater(fabric, model, self.optimizers, config.grad_clip)
+        self.batches = Batches(
+            train.images, config.batch_size, config.seed, fabric.device, fabric.global_rank, fabric.world_size,
+            config.channels_last,
+        )
+        self.header = {**header, "run": asdict(config), "total_steps": self.total}
+        self.step, self.seconds = 0, 0.0
+        if resume:
+            self._resume()
+        if config.compile:
+            for child in model.children():
+                child.compile()
+        self.log = RunLog(self.out / "log.csv", self.step, self.total, quiet=quiet) if self.chief else None
+
+    def _resume(self) -> None:
+        loaded = run_state.load_newest(self.out)
+        if loaded is None:
+            return
+        flat, header = loaded
+        for key in ("method", "config", "data_shape"):
+            if key in self.header and header.get(key) != self.header[key]:
+                remedy = "Use the saved run's own configuration, another folder (--out), or start over (--no-resume)."
+                raise CourseError(f"resume: {self.out} holds a run with another {key}: {header.get(key)}. {remedy}")
+        self.step = run_state.restore(flat, header, self.model, self.ema, self.optimizers)
+        self.seconds = header.get("seconds", 0.0)
+
+    def go(self) -> FitResult:
+        terms, mark, since = Terms(), time.perf_counter(), self.step
+        self.model.generator = torch.Generator(self.fabric.device)
+        self.model.train()
+        try:
+            while self.step < self.total:
+                terms.add(self._one_step())
+                if self.step % self.config.log_every == 0 or self.step == self.total or self._due("checkpoint_every"):
+                    elapsed, done = time.perf_counter() - mark, self.step - since
+                    self._row(terms.means(), done * self.config.batch_size / elapsed)
+                    self.seconds += elapsed
+                    mark, since = time.perf_counter(), self.step
+                if self._due("eval_every") and self.step < self.total:
+                    self._evaluate()
+                    mark = time.perf_counter()
+                if self._due("checkpoint_every") or self.step == self.total:
+                    self._save()
+            return self._finish()
+        finally:
+            self.model.generator = None
+            if self.log:
+                self.log.close()
+
+    def _due(self, name: str) -> bool:
+        every = getattr(self.config, name)
+        return bool(every) and self.step % every == 0
+
+    def _one_step(self) -> dict[str, torch.Tensor]:
+        config, model = self.config, self.model
+        seed = mix(config.seed, 2, self.step, self.fabric.global_rank)
+        model.generator.manual_seed(seed)  # a step's noise follows from (seed, step, rank): a resumed run draws the same
+        torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
+        model.progress = self.step / self.total
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr_at(model.progress)
+        with self.fabric.autocast():
+            terms = model.step(self.batches(self.step), self.update)
+        if self.ema is not None:
+            self.ema.update_parameters(model)
+        self.step += 1
+        if self.log:
+            self.log.advance()
+        return terms
+
+    def _row(self, means: dict[str, float], speed: float) -> None:
+        bad = [name for name, value in means.items() if value != value or abs(value) == float("inf")]
+        if bad:
+            states = run_state.saved(self.out)
+            good = f"The last good state is {states[0]}." if states else "No state had been saved yet."
+            raise Diverged(
+                f"the loss term {bad[0]!r} is not finite at step {self.step}. {good} "
+                "Try a smaller --lr, --grad-clip 1, or --precision 32; the run resumes from that state."
+            )
+        if self.log:
+            self.log.write(self.step, {**means, "images_per_second": speed})
+
+    def averaged(self) -> LatentModel:
+        return self.ema.module if self.ema is not None else self.model
+
+    def _evaluate(self) -> dict[str, float]:
+        model = self.averaged()
+        found = {}
+        if self.evaluation is not None:
+            with self.fabric.autocast():
+                found = {f"val_{k}": v for k, v in evaluate(model, self.evaluation, seed=self.config.seed).items()}
+        for hook in self.hooks:
+            found |= hook(self.step, model)
+        if self.log and found:
+            self.log.write(self.step, found)
+        return found
+
+    def _save(self) -> None:
+        if self.chief:
+            header = {**self.header, "seconds": self.seconds}
+            run_state.save(self.out, self.step, self.model, self.ema, self.optimizers, header)
+        self.fabric.barrier()
+
+    def _finish(self) -> FitResult:
+        metrics = self._evaluate()
+        speed = self.total * self.config.batch_size / max(self.seconds, 1e-9)
+        return FitResult(self.averaged().eval(), self.step, self.seconds / 60, speed, metrics, self.precision)
+
+
+def fit(
+    model: LatentModel,
+    train,
+    config: RunConfig,
+    *,
+    out: Path | str,
+    evaluation=None,
+    hooks: Sequence[Callable[[int, LatentModel], dict[str, float]]] = (),
+    header: dict | None = None,
+    resume: bool = True,
+    quiet: bool = False,
+) -> FitResult:
+    """Train `model` in place on the ImageSet `train` and return it in eval mode, with what is worth recording.
+
+    out: folder of the run's log.csv and states; a run that was killed goes on from its last whole state and ends, on a
+    CPU, bit for bit where it would have. evaluation: ImageSet for held-out terms. hooks: f(step, model) -> more numbers
+    at each evaluation. header: facts stored in each state (method, config); a resumed run must agree with them.
+    Raises CourseError for a batch larger than the data, another run's folder or a full disk, Diverged for a NaN."""
+    model.check_images(train.images[:1])
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        return Run(
+            model, train, config, out=out, evaluation=evaluation, hooks=hooks, header=header or {}, resume=resume, quiet=quiet
+        ).go()
