@@ -2,7 +2,7 @@
 
 build    notebooks/source/NN_topic.py -> notebooks/NN_topic.ipynb (exercises blank) and
          notebooks/solutions/NN_topic.ipynb (solved; with --execute also run, and the outputs kept)
-course   run every solution notebook in a fresh kernel and write the pages to build/; committed notebooks stay as they are
+course   run every solution notebook in a fresh kernel and write pages to build/; committed notebooks stay as they are
 pages    the pages from the solution notebooks as they are
 time     how long each notebook takes, and its first figure
 release  what students get, in a folder of its own
@@ -19,9 +19,10 @@ import nbformat
 
 from course_utils import paths
 from course_utils.errors import CourseError, reject
+from course_utils.files import write_text
 from course_utils.publishing.assemble import assemble, registered
 from course_utils.publishing.execute import NotebookFailed, Run, clean, run, run_all
-from course_utils.publishing.pages import write_pages, write_text
+from course_utils.publishing.pages import write_pages
 from course_utils.publishing.source import read, source_files
 
 

@@ -26,9 +26,9 @@ assert MODE in ("LOAD", "FAST", "FULL"), f'MODE is "LOAD", "FAST" or "FULL", not
 
 def registered(number: str):
     """The exercise's entry in the registry: number, title, kind, minutes, difficulty, points, hints."""
-    from course_utils.exercises import get
+    from course_utils.exercises.framework import find
 
-    return get(number)
+    return find(number)
 
 
 def assemble(chapter: Chapter, solved: bool, entry: Callable = registered) -> nbformat.NotebookNode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ import nbformat
 
 from course_utils import paths
 from course_utils.errors import CourseError, reject
+from course_utils.files import write_text
 from course_utils.publishing.assemble import ASSETS, BRANCH, notebook_path
 from course_utils.publishing.mathml import to_mathml
 from course_utils.publishing.source import NAME
@@ -63,16 +63,9 @@ def write_pages(notebook_dir: Path, out_dir: Path) -> list[Path]:
     written = {"index.html": _index(pages)}
     for page, notebook in zip(pages, notebooks, strict=True):
         written[page.href] = _html(page, notebook)
-    return [write_text(Path(out_dir) / name, text) for name, text in written.items()]
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file at once or not at all; returns its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + f".{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
-    return path
+    for name, text in written.items():
+        write_text(Path(out_dir) / name, text)
+    return [Path(out_dir) / name for name in written]
 
 
 def _page(file: Path, notebook) -> Page:

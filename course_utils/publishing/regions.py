@@ -1,6 +1,6 @@
 """The marked regions of an exercise cell, and the two forms of the cell they give.
 
-### BEGIN SOLUTION ... ### END SOLUTION: in the solution notebook as it stands; in the exercise notebook a stub, which is
+### BEGIN SOLUTION ... ### END SOLUTION: in the solution notebook as it stands; in the exercise notebook a stub, that is
 `raise NotImplementedError  # your code here` inside a function and, at the left margin, where only assignments are
 allowed, `name = ...  # your answer here`.
 
