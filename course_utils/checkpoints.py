@@ -15,7 +15,7 @@ import torch
 
 from . import __version__, methods, tensors
 from .errors import CourseError, reject
-from .files import sha256_of, write_json
+from .files import sha256_of, write_json, write_text
 from .methods.base import LatentModel
 from .paths import checkpoint_dir, repository_url
 
@@ -114,6 +114,11 @@ def curves(name: str) -> dict[str, np.ndarray]:
     path = checkpoint_dir() / found["curves"]
     if not path.is_file():
         raise CourseError(f"{path}: the manifest names these curves, but they are missing. Restore the file.")
+    return read_curves(path)
+
+
+def read_curves(path: Path | str) -> dict[str, np.ndarray]:
+    """A run's log.csv as columns by name, NaN where a row has no value."""
     table = np.genfromtxt(path, delimiter=",", names=True, dtype=float, encoding="utf-8", deletechars="")
     return {column: np.atleast_1d(table[column]) for column in table.dtype.names}
 
@@ -128,8 +133,6 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None, *, we
         target = folder / f"{name}.safetensors"
         tensors.save(target, state, header)
         facts |= {"file": target.name, "sha256": sha256_of(target)}
-    from .files import write_text
-
     write_text(folder / curves_file, (run_folder / "log.csv").read_text(encoding="utf-8"))
     write_json(folder / "manifest.json", {**manifest(folder), name: facts})
     return facts

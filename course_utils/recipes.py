@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -135,3 +136,39 @@ def train(
 
 def _jsonable(values: dict) -> dict:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+FAST_STEPS = 400
+
+
+def fast(recipe: Recipe) -> Recipe:
+    """The same run in little: a few hundred steps, on the embedded part of Fashion-MNIST where the full set is named."""
+    run = replace(recipe.run, epochs=0, steps=FAST_STEPS, eval_every=0, checkpoint_every=0)
+    dataset = "fashion-mnist-mini" if recipe.dataset == "fashion-mnist" else recipe.dataset
+    return replace(recipe, run=run, dataset=dataset)
+
+
+def obtain(name: str, mode: str = "LOAD", *, folder: Path | str = "runs"):
+    """The model of a recipe, in eval mode, the way a notebook's MODE says.
+
+    LOAD: the shipped checkpoint. FAST: trained here and now, 400 steps (under a minute, and visibly worse).
+    FULL: trained here as the recipe says; interrupted, it goes on where it was. Both leave folder/NAME or folder/fast-NAME."""
+    if mode not in ("LOAD", "FAST", "FULL"):
+        raise reject("mode", mode, ("LOAD", "FAST", "FULL"), "Set MODE in the cell at the top.")
+    if mode == "LOAD":
+        return checkpoints.load(name)
+    recipe, out = get(name), Path(folder) / (name if mode == "FULL" else f"fast-{name}")
+    train(recipe if mode == "FULL" else fast(recipe), out, name=name, command=f"course train --recipe {name}")
+    return checkpoints.load(out)
+
+
+def quick(config, train_set, steps: int, *, seed: int = 0, **run):
+    """A short live run for a notebook: (model in eval mode, its curves as columns). Nothing is kept on disk.
+
+    config: a method's configuration. train_set: an ImageSet. run: further RunConfig fields."""
+    method = next(name for name, cls in methods.METHODS.items() if cls.Config is type(config))
+    model = methods.build(method, config, train_set.shape, seed=seed)
+    settings = {"batch_size": 128, "log_every": 10, "checkpoint_every": 0, **run}
+    with tempfile.TemporaryDirectory() as out:
+        result = fit(model, train_set, RunConfig(steps=steps, seed=seed, **settings), out=out, quiet=True)
+        return result.model.requires_grad_(False), checkpoints.read_curves(Path(out) / "log.csv")
