@@ -1,4 +1,4 @@
-"""Every data set by name."""
+"""Every data set by name: load one, list them all, fetch what is not here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.data import fashion, torchvision_sets
+from course_utils.data import emoji, factors, idx_sets, torchvision_sets
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import reject
 
@@ -23,25 +23,41 @@ class Entry:
     present: Callable[[str], bool]
 
 
-def _torchvision(name: str, shape: tuple[int, int, int], train: int, test: int) -> Entry:
-    license = torchvision_sets.SOURCES[name].license
-    return Entry(shape, {"train": train, "test": test}, license, "download (torchvision)",
+def _cifar_like(name: str, train: int, test: int) -> Entry:
+    return Entry((3, 32, 32), {"train": train, "test": test}, torchvision_sets.SOURCES[name].license, "download",
                  torchvision_sets.read, torchvision_sets.present)
 
 
+def _always(name: str) -> bool:
+    return True
+
+
+MNIST, FASHION = idx_sets.SOURCES["mnist"], idx_sets.SOURCES["fashion-mnist"]
 ENTRIES = {
-    "fashion-mnist": Entry((1, 32, 32), {"train": 60000, "test": 10000}, fashion.LICENSE,
-                           "Debian's dataset-fashion-mnist, or download", fashion.read, fashion.present),
-    "mnist": _torchvision("mnist", (1, 32, 32), 60000, 10000),
-    "cifar10": _torchvision("cifar10", (3, 32, 32), 50000, 10000),
-    "cifar100": _torchvision("cifar100", (3, 32, 32), 50000, 10000),
-    "svhn": _torchvision("svhn", (3, 32, 32), 73257, 26032),
+    "fashion-mnist-mini": Entry((1, 32, 32), {"train": 10000, "test": 10000}, FASHION.license, "in the repository",
+                                idx_sets.read_mini, idx_sets.mini_present),
+    "noto-emoji": Entry((3, 64, 64), {"train": 3577, "test": 335, "all": 3912}, emoji.LICENSE, "in the repository",
+                        emoji.read, emoji.present),
+    "shapes": Entry((3, 32, 32), {"train": 45000, "test": 4152, "all": 49152}, "none needed (rendered)", "rendered",
+                    factors.read, _always),
+    "fashion-mnist": Entry((1, 32, 32), {"train": 60000, "test": 10000}, FASHION.license,
+                           "Debian's dataset-fashion-mnist, or download", idx_sets.read, idx_sets.present),
+    "mnist": Entry((1, 32, 32), {"train": 60000, "test": 10000}, MNIST.license, "download", idx_sets.read,
+                   idx_sets.present),
+    "cifar10": _cifar_like("cifar10", 50000, 10000),
+    "cifar100": _cifar_like("cifar100", 50000, 10000),
+    "svhn": _cifar_like("svhn", 73257, 26032),
 }
 
 
 def load(name: str, split: str = "train", *, size: int | None = None, root: str | Path | None = None,
          download: bool = False) -> ImageSet:
-    """One split of a data set as one uint8 tensor (N, C, H, W)."""
+    """One split of a data set as one uint8 tensor (N, C, H, W).
+
+    size: side in pixels, None for the set's own (28x28 sets are zero-padded to 32). root: the only folder to look in,
+    instead of COURSE_DATA and data/downloads. download: fetch what is missing. CourseError for an unknown name, split
+    or size, and for a set that is not there.
+    """
     if name not in ENTRIES:
         raise reject("dataset", name, ENTRIES)
     entry = ENTRIES[name]
