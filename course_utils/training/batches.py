@@ -36,9 +36,9 @@ class Batches:
         epoch, place = divmod(step, len(self.images) // self.batch_size)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(mix(self.seed, 1, epoch))
-            self.epoch, self.order = epoch, torch.randperm(len(self.images), generator=generator)
+            self.epoch = epoch
+            self.order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
         share = self.batch_size // self.world
         start = place * self.batch_size + self.rank * share
-        index = self.order[start : start + share].to(self.images.device)
-        batch = self.images[index].to(self.device, non_blocking=True)
+        batch = self.images[self.order[start : start + share]].to(self.device, non_blocking=True)
         return batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)

@@ -74,13 +74,14 @@ def make_fabric(run: RunConfig):
     return fabric, precision
 
 
-def make_optimizer(run: RunConfig, parameters) -> torch.optim.Optimizer:
-    """The optimizer of one player."""
+def make_optimizer(run: RunConfig, parameters, precision: str) -> torch.optim.Optimizer:
+    """The optimizer of one player. precision: what "auto" came to."""
     common = {"lr": run.lr, "weight_decay": run.weight_decay}
     if run.optimizer in ("adam", "adamw"):
         kind = torch.optim.Adam if run.optimizer == "adam" else torch.optim.AdamW
-        # One kernel for all parameters; with fp16 the gradients must first be unscaled, which the fused one does itself.
-        return kind(parameters, betas=run.betas, fused=run.precision != "fp16" or None, **common)
+        # One kernel for all parameters; with fp16 the gradients must be unscaled before they are clipped, and the fused one
+        # would do it itself, afterwards. Decay rates of 0 and 1 come as integers, which Adam refuses.
+        return kind(parameters, betas=tuple(map(float, run.betas)), fused=precision != "fp16" or None, **common)
     return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[run.optimizer](parameters, **common)
 
 
@@ -100,12 +101,13 @@ class Updater:
             self.fabric.clip_gradients(self.model, optimizer, max_norm=self.grad_clip, error_if_nonfinite=False)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        torch.clear_autocast_cache()  # it holds low-precision copies of the weights as they were before this update
 
     def _average_gradients(self, parameters) -> None:
         grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         flat = self.fabric.all_reduce(_flatten_dense_tensors(grads), reduce_op="mean")
-        for parameter, grad in zip(parameters, _unflatten_dense_tensors(flat, grads), strict=True):
-            parameter.grad = grad
+        for parameter, grad, mean in zip(parameters, grads, _unflatten_dense_tensors(flat, grads), strict=True):
+            parameter.grad = grad.copy_(mean)  # copied, because it keeps the parameter's memory layout and the buffer's is plain
 
 
 class Terms:
@@ -144,7 +146,7 @@ class Run:
             if fabric.world_size > 1:
                 tensor.copy_(fabric.broadcast(tensor))
         self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
-        made = {p: make_optimizer(config, model.parameters_of(p)) for p in model.players}
+        made = {p: make_optimizer(config, model.parameters_of(p), self.precision) for p in model.players}
         self.optimizers = {p: fabric.setup_optimizers(optimizer) for p, optimizer in made.items()}
         self.update = Updater(fabric, model, self.optimizers, config.grad_clip)
         self.batches = Batches(

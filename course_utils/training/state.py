@@ -69,7 +69,17 @@ def restore(flat: dict, header: dict, model, ema, optimizers: dict) -> int:
         for group, kept in zip(state["param_groups"], header["param_groups"][player], strict=True):
             group.update({k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()})
         optimizer.load_state_dict(state)
+        _lay_out(optimizer)
     return header["step"]
+
+
+def _lay_out(optimizer) -> None:
+    """Give each moment its parameter's memory layout: files hold plain (C, H, W) order, and the fused kernels walk parameter
+    and moments side by side in memory, so that a moment in another order than a channels_last weight would be misread."""
+    for parameter, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if torch.is_tensor(value) and value.shape == parameter.shape:
+                entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _load(module, flat, prefix):
