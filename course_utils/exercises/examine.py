@@ -9,6 +9,7 @@ import linecache
 import sys
 import time
 import traceback
+import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,7 @@ def _run(exercise: Exercise, answer: Any, seed: int) -> tuple[Outcome, bool]:
     printed, started = io.StringIO(), time.perf_counter()
     try:
         with fenced(seed), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            _warn_into(printed)
             state, message = _first_failure(exercise, given, seed)
         found, certain = {"state": state, "message": message}, state == PASSED
     except BrokenCheck as error:
@@ -107,6 +109,16 @@ def _run(exercise: Exercise, answer: Any, seed: int) -> tuple[Outcome, bool]:
     seconds = time.perf_counter() - started
     seen = {"printed": _shortened(printed.getvalue()), "seconds": seconds, "seed": seed}
     return Outcome(exercise.number, exercise.name, **found, **seen), certain
+
+
+def _warn_into(stream: io.StringIO) -> None:
+    """Inside the fence, which undoes it: warnings are text for the card, whatever the notebook does with them."""
+
+    def write(message, category, *_, **__):
+        stream.write(f"{category.__name__}: {message}\n")
+
+    warnings.simplefilter("default")
+    warnings.showwarning = write
 
 
 def _first_failure(exercise: Exercise, given: Any, seed: int) -> tuple[str, str]:

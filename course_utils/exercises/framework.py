@@ -183,9 +183,10 @@ def find(number: str) -> Exercise:
 
 def exercises(chapter: int | None = None) -> list[Exercise]:
     """The exercises of a chapter (none when there is no such chapter), or of all, in order."""
-    for c in chapters() if chapter is None else [chapter]:
+    wanted = chapters() if chapter is None else [chapter]
+    for c in wanted:
         load_chapter(c)
-    chosen = [e for e in _registry.values() if chapter is None or e.chapter == chapter]
+    chosen = [e for e in _registry.values() if e.chapter in wanted]
     return sorted(chosen, key=lambda e: tuple(map(int, e.number.split("."))))
 
 

@@ -110,8 +110,8 @@ def close(got, want, *, rtol: float | None = None, atol: float | None = None) ->
 def differs(got, wrong, *, rtol: float | None = None) -> Verdict:
     """False when `got` is the known wrong value, within ten times the tolerance of `close`.
 
-    The message names the mistake. Another shape than `wrong` differs. `wrong` may happen to be right for some draws: a
-    check is then repeated with others, since no diagnosis is shown that the reference would get as well. Message: as for `close`."""
+    The message names the mistake. Another shape than `wrong` differs. `wrong` may happen to be right for some draws: the
+    check then draws again, since no diagnosis is shown that the reference would get too. Message: as for `close`."""
     if isinstance(wrong, str) or wrong is None:
         return Verdict(_plain(got) != _plain(wrong), {"got": got, "want": wrong})
     ours, theirs = as_tensor(got), as_tensor(wrong)

@@ -12,7 +12,7 @@ RIGHT = {
     "2.1": [
         lambda mu, logvar, noise: mu + noise * torch.sqrt(torch.exp(logvar)),
         lambda mu, logvar, noise: torch.addcmul(mu, noise, (0.5 * logvar).exp()),
-        lambda mu, logvar, noise: (mu.double() + noise.double() * (logvar.double() / 2).exp()),
+        lambda mu, logvar, noise: mu.double() + noise.double() * (logvar.double() / 2).exp(),
     ],
     "2.2": [
         lambda mu, logvar: -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp(), dim=1),
@@ -20,7 +20,9 @@ RIGHT = {
         lambda mu, logvar: 0.5 * (mu.double() ** 2 + logvar.double().exp() - logvar.double() - 1).sum(-1),
     ],
     "2.3": [
-        lambda x, m, mu, lv, v: ((x - m) ** 2).sum() / (2 * v * len(x)) + 0.5 * (mu**2 + lv.exp() - 1 - lv).sum() / len(x),
+        lambda x, m, mu, lv, v: (
+            ((x - m) ** 2).sum() / (2 * v * len(x)) + 0.5 * (mu**2 + lv.exp() - 1 - lv).sum() / len(x)
+        ),
         lambda x, m, mu, lv, v: torch.mean(
             (x - m).pow(2).sum((1, 2, 3)) / 2 / v + kl_divergence(Normal(mu, (lv / 2).exp()), Normal(0.0, 1.0)).sum(1)
         ),
@@ -57,13 +59,17 @@ WRONG = [
     ("2.2", lambda mu, lv: 2 * kl(mu, lv).sum(1), "1/2 in front"),
     ("2.2", lambda mu, lv: -kl(mu, lv).sum(1), "sign"),
     ("2.2", lambda mu, lv: kl(mu, 2 * lv).sum(1), "logarithm of the standard deviation"),
-    ("2.2", lambda mu, lv: kl_divergence(Normal(0 * mu, 1 + 0 * mu), Normal(mu, (lv / 2).exp())).sum(1), "other direction"),
+    (
+        "2.2",
+        lambda mu, lv: kl_divergence(Normal(0 * mu, 1 + 0 * mu), Normal(mu, (lv / 2).exp())).sum(1),
+        "other direction",
+    ),
     ("2.2", lambda mu, lv: kl(mu, lv).sum(1).mean(), "one number for the whole batch"),
     ("2.2", lambda mu, lv: kl(mu, lv), "one number per latent dimension"),
     ("2.2", lambda mu, lv: kl(mu.detach(), lv).sum(1), "no gradient"),
-    ("2.3", lambda x, m, mu, lv, v: (((x - m) ** 2).mean() / (2 * v) + kl(mu, lv).sum(1).mean()), "averaged over the"),
+    ("2.3", lambda x, m, mu, lv, v: ((x - m) ** 2).mean() / (2 * v) + kl(mu, lv).sum(1).mean(), "averaged over the"),
     ("2.3", lambda x, m, mu, lv, v: (sse(x, m) / (2 * v) + kl(mu, lv).mean(1)).mean(), "your kl is"),
-    ("2.3", lambda x, m, mu, lv, v: (((x - m) ** 2).mean() / (2 * v) + kl(mu, lv).mean()), "ratio"),
+    ("2.3", lambda x, m, mu, lv, v: ((x - m) ** 2).mean() / (2 * v) + kl(mu, lv).mean(), "ratio"),
     ("2.3", lambda x, m, mu, lv, v: (sse(x, m) + kl(mu, lv).sum(1)).mean(), "variance = 1/2"),
     ("2.3", lambda x, m, mu, lv, v: (sse(x, m) / v + kl(mu, lv).sum(1)).mean(), "the 1/2 of the gaussian"),
     ("2.3", lambda x, m, mu, lv, v: (sse(x, m) / (2 * v) + kl(mu, lv).sum(1)).sum(), "summed over the batch"),
