@@ -1,0 +1,232 @@
+"""Figures made of images: inputs, reconstructions, samples, walks through the latent space."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import reject
+from ..methods.base import LatentModel
+from . import models as ask
+from .models import Models, batch, named
+from .pixels import fitting_scale, rows_figure
+from .style import WIDTH, CourseFigure, styled
+
+ERROR_NOTE = "Numbers: squared error, summed over the pixels of an image in [0, 1]."
+PANEL_COLUMNS = 7  # models side by side; more go on below
+
+
+def _numbers(values: Tensor) -> list[str]:
+    return [f"{v:.3g}" if abs(v) < 100 else f"{v:.0f}" for v in values.tolist()]
+
+
+@styled
+def image_grid(
+    images: Tensor, columns: int = 8, titles: Sequence[str] = (), *, title: str = "", alt: str = "", scale: int | None = None
+) -> CourseFigure:
+    """Images (N, C, H, W), in [0, 1] or uint8, in rows of `columns`. titles: a line under each image."""
+    images, titles = batch(images), list(titles)
+    if titles and len(titles) != len(images):
+        raise reject("titles", f"{len(titles)} titles", f"one for each of the {len(images)} images")
+    columns = min(columns, len(images))
+    rows = [images[i : i + columns] for i in range(0, len(images), columns)]
+    captions = [titles[i : i + columns] for i in range(0, len(titles), columns)]
+    shown = f": {', '.join(dict.fromkeys(titles))}" if titles else ""
+    text = alt or f"{title or 'Images'}: {len(images)} images in {len(rows)} rows of {columns}{shown}."
+    return rows_figure(rows, title=title, captions=captions, alt=text, scale=scale)
+
+
+@styled
+def reconstructions(models: Models, images: Tensor, *, title: str = "Reconstructions") -> CourseFigure:
+    """The images in the first row, each model's reconstructions below, the squared error under each.
+
+    models: a model or a dict of them by name. images: (N, C, H, W) in [0, 1]; eight or so are shown well."""
+    return _against(named(models, "reconstruction"), batch(images), batch(images), [("input", batch(images))], title)
+
+
+@styled
+def bottleneck_sweep(models: Models, images: Tensor, *, title: str = "What a bottleneck keeps") -> CourseFigure:
+    """Reconstructions of the same images by models of growing latent_dim, the narrowest first."""
+    ordered = sorted(named(models).values(), key=lambda m: m.latent_dim)
+    labeled = {f"{m.latent_dim} number{'s' * (m.latent_dim > 1)}": m for m in ordered}
+    if len(labeled) < len(ordered):
+        raise reject("models", [m.latent_dim for m in ordered], "one model of each latent_dim")
+    return _against(labeled, batch(images), batch(images), [("input", batch(images))], title)
+
+
+@styled
+def denoising(
+    models: Models, images: Tensor, noise: float = 0.3, *, generator: torch.Generator | None = None, title="Denoising"
+) -> CourseFigure:
+    """Clean images, the same with Gaussian noise of this standard deviation, and what each model makes of the noisy ones.
+
+    The models see the noisy images as they are; only the picture of them is clipped to [0, 1]. The errors are those to the
+    clean images. generator: for the noise (default: seed 0)."""
+    if noise < 0:
+        raise reject("noise", noise, "0 or more", "It is a standard deviation, in units of pixel values.")
+    images, generator = batch(images), generator or torch.Generator().manual_seed(0)
+    noisy = images.cpu() + noise * torch.randn(images.shape, generator=generator)
+    rows = [("clean", images), (f"noise {noise:g}", noisy)]
+    return _against(named(models, "denoised"), images, noisy, rows, title)
+
+
+def _against(models: dict[str, LatentModel], clean: Tensor, seen: Tensor, rows: list, title: str) -> CourseFigure:
+    """Given rows, then each model's reconstruction of `seen` with its squared error to `clean`."""
+    labels, pictures, captions, means = [], [], [], []
+    for name, given in rows:
+        labels.append(name)
+        pictures.append(given.clamp(0, 1) if given is seen and seen is not clean else given)
+        captions.append(_numbers(ask.squared_error(clean, given)) if given is not clean else [])
+    for name, model in models.items():
+        made = ask.reconstructed(model, seen)
+        errors = ask.squared_error(clean, made)
+        labels.append(f"{name}\nmean {errors.mean():.3g}")
+        means.append(f"{name} {errors.mean():.3g}")
+        pictures.append(made)
+        captions.append(_numbers(errors))
+    alt = f"{title}: rows of {len(clean)} images: {', '.join(n for n, _ in rows)}, then one row per model. "
+    alt += f"Mean squared error per image: {'; '.join(means)}."
+    return rows_figure(pictures, title=title, row_labels=labels, captions=captions, note=ERROR_NOTE, alt=alt)
+
+
+@styled
+def samples(
+    models: Models, n: int = 32, generator: torch.Generator | None = None, *, truncation: float = 1.0, columns: int = 8,
+    title: str = "Samples from the prior",
+) -> CourseFigure:  # fmt: skip
+    """n images decoded from the prior; with a dict of models, one row of min(n, columns) images for each.
+
+    generator: default seed 0. It is set back for every model, so models of the same latent_dim decode the same codes."""
+    generator = generator or torch.Generator().manual_seed(0)
+    state, rows = generator.get_state(), {}
+    one = not isinstance(models, dict)
+    for name, model in named(models, "").items():
+        generator.set_state(state)
+        rows[name] = model.sample(n if one else min(n, columns), generator=generator, truncation=truncation).cpu()
+    if one:
+        images = rows[""]
+        parts = [images[i : i + columns] for i in range(0, n, columns)]
+        return rows_figure(parts, title=title, alt=f"{title}: {n} images decoded from random codes.")
+    alt = f"{title}: a row of images decoded from random codes for each of {', '.join(rows)}."
+    return rows_figure(list(rows.values()), title=title, row_labels=list(rows), alt=alt)
+
+
+@styled
+def comparison_panel(models: Models, x: Tensor, *, samples: int = 2, title="One image through every method") -> CourseFigure:
+    """One column per model: the image's reconstruction with its squared error, and samples below, all from one seed.
+
+    x: (C, H, W) or (1, C, H, W). A model without an encoder has samples alone. More than seven models go on below."""
+    models, x = named(models, "model"), batch(x)
+    made, words = {}, {}
+    for name, model in models.items():
+        drawn = list(model.sample(samples, generator=torch.Generator().manual_seed(0)).cpu()) if samples else []
+        made[name] = [ask.reconstructed(model, x)[0] if model.has_encoder else None, *drawn]
+        error = f"{ask.squared_error(x, made[name][0][None]).item():.3g}" if model.has_encoder else "no encoder"
+        words[name] = f"{_wrapped(name)}\n{error}"
+    rows, labels, captions = [], [], []
+    for start in range(0, len(made), PANEL_COLUMNS):
+        part = list(made)[start : start + PANEL_COLUMNS]
+        rows += [[x[0] if k == 0 else None, *(made[n][k] for n in part)] for k in range(1 + samples)]
+        captions += [["input", *(words[n] for n in part)], *[[]] * samples]
+        labels += ["reconstruction", *["sample"] * samples]
+    listed = "; ".join(w.replace("\n", " ") for w in words.values())
+    alt = f"{title}: the input, then a column per model, its reconstruction on top and {samples} samples below. {listed}."
+    return rows_figure(rows, title=title, row_labels=labels, captions=captions, note=ERROR_NOTE, alt=alt)
+
+
+def _wrapped(name: str, width: int = 13) -> str:
+    """A long name in lines of at most about `width` letters, cut at spaces, underscores and hyphens."""
+    return "\n".join(textwrap.wrap(name.replace("_", " "), width))
+
+
+@styled
+def decoded_grid(
+    model: LatentModel, n: int = 12, extent: float | tuple[float, float, float, float] | None = None, *, title: str = ""
+) -> CourseFigure:
+    """A 2-D latent space as a grid of n x n decoded images, z[0] to the right, z[1] upward.
+
+    extent: None for the prior's own grid, the inverse normal CDF at (i + 1/2) / n, so that each image stands for the same
+    share of the prior; a number e for an even grid from -e to e; or (left, right, bottom, top)."""
+    if model.latent_dim != 2:
+        raise reject("model", f"latent_dim {model.latent_dim}", "2", "More dimensions: use traversal.")
+    across, up = _axis_values(n, extent)
+    z = torch.cartesian_prod(up.flip(0), across).flip(1)  # (n * n, 2): rows from the top down, each from left to right
+    images = ask.decoded(model, z)
+    spacing = "equal shares of the prior" if extent is None else "even steps"
+    title = title or f"The plane of codes, decoded ({spacing})"
+    scale = fitting_scale(model.data_shape[2], n, WIDTH - 60)
+    return rows_figure(
+        list(images.split(n)), title=title, row_labels=[f"{v:.2g}" for v in up.flip(0).tolist()], scale=scale, gap=0,
+        column_labels=[f"{v:.2g}" for v in across.tolist()], note="z[0] to the right, z[1] upward",
+        alt=f"{title}: {n} by {n} images decoded from codes with z[0] from {across[0]:.2g} to {across[-1]:.2g} "
+            f"and z[1] from {up[0]:.2g} to {up[-1]:.2g}; neighbors change gradually into one another.",
+    )  # fmt: skip
+
+
+def _axis_values(n: int, extent) -> tuple[Tensor, Tensor]:
+    if extent is None:
+        shares = (torch.arange(n) + 0.5) / n
+        return (torch.special.ndtri(shares),) * 2
+    left, right, bottom, top = extent if isinstance(extent, tuple) else (-extent, extent, -extent, extent)
+    return torch.linspace(left, right, n), torch.linspace(bottom, top, n)
+
+
+@styled
+def interpolation_strip(
+    models: Models, x0: Tensor, x1: Tensor, steps: int = 9, *, spherical: bool = False, pixels: bool = True,
+    title: str = "From one image to another",
+) -> CourseFigure:  # fmt: skip
+    """Decoded codes on the way between two images' codes, a row per model; pixels: below, the mix of the images themselves.
+
+    spherical: along the great circle instead of the straight line. x0, x1: (C, H, W) or (1, C, H, W)."""
+    ends = [batch(x0).cpu(), batch(x1).cpu()]
+    t, rows, labels = torch.linspace(0, 1, steps), [], []
+    for name, model in named(models, "codes").items():
+        (start, end), _ = ask.encoded(model, torch.cat(ends))
+        between = ask.decoded(model, ask.path_between(start, end, t, spherical))
+        rows.append([ends[0][0], *between, ends[1][0]])
+        labels.append(name)
+    if pixels:
+        mix = (1 - t.view(-1, 1, 1, 1)) * ends[0] + t.view(-1, 1, 1, 1) * ends[1]
+        rows.append([None, *mix, None])
+        labels.append("pixels")
+    alt = f"{title}: the first image, {steps} steps between its code and the second's, decoded, and the second image; "
+    alt += f"rows: {', '.join(labels)}. The pixel row shows two images fading through each other." if pixels else "one row."
+    columns = ["input", *(f"{v:.2g}" for v in t.tolist()), "input"]
+    return rows_figure(rows, title=title, row_labels=labels, column_labels=columns, alt=alt)
+
+
+@styled
+def traversal(
+    model: LatentModel, x: Tensor | None = None, dims: Sequence[int] | None = None, span: float = 3.0, steps: int = 9, *,
+    base: int = 0, names: Sequence[str] = (), title: str = "",
+) -> CourseFigure:  # fmt: skip
+    """One latent dimension a row, the others held at the code of image x[base] (the origin without x).
+
+    With a prior the dimension takes values from -span to span; an autoencoder's, which has none, moves by -span to span of
+    its own standard deviations over x around the image's code, so x must hold two or more images.
+    dims: default the six that carry most, measured on x. names: of the rows, in place of z[i]."""
+    x = None if x is None else batch(x)
+    leading, _, _ = ask.leading_dims(model, x, 6)
+    dims = leading if dims is None else list(dims)
+    if not dims or not all(0 <= d < model.latent_dim for d in dims):
+        raise reject("dims", dims, f"one or more of 0 to {model.latent_dim - 1}")
+    values, rows = torch.linspace(-span, span, steps), []
+    codes, logvar = (torch.zeros(1, model.latent_dim), torch.zeros(1)) if x is None else ask.encoded(model, x)
+    if logvar is None and len(codes) < 2:
+        raise reject("x", "one image", "two or more", "An autoencoder's codes have no scale of their own.")
+    for dim in dims:
+        z = codes[base].repeat(steps, 1)  # (steps, Z)
+        z[:, dim] = values if logvar is not None else z[:, dim] + values * codes[:, dim].std()
+        rows.append(ask.decoded(model, z))
+    unit = "value of the dimension" if logvar is not None else "standard deviations away from the image's own value"
+    title = title or "Traversals: one dimension at a time"
+    labels = list(names) or [f"z[{d}]" for d in dims]
+    return rows_figure(
+        rows, title=title, row_labels=labels, column_labels=[f"{v:+.2g}" if v else "0" for v in values.tolist()],
+        note=f"Columns: {unit}.", alt=f"{title}: a row of {steps} decoded images for each of {', '.join(labels)}, "
+        f"from {-span:g} to {span:g} ({unit}), all else held.",
+    )  # fmt: skip
