@@ -51,7 +51,7 @@ pages: $(STAMP) ## write the pages to build/ from the solution notebooks as they
 	$(NOTEBOOKS) pages
 
 figures: $(STAMP) ## draw every figure of the course again
-	$(PY) -m course_utils.cli figures
+	$(BIN)/course figures
 
 bench: $(STAMP) ## measure speed: the notebooks, then every script in benchmarks/
 	$(NOTEBOOKS) time

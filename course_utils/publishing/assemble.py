@@ -118,10 +118,10 @@ def _cell(cell: Cell, solved: bool, entry: Callable):
     made = new_code_cell(text, id=_hashed(cell.text), metadata=_metadata(cell))
     if is_exercise:
         made.id = _id("exercise", cell.exercise)
-        made.metadata["nbgrader"] = _nbgrader(f"exercise-{cell.exercise}", solution=True)
+        made.metadata["nbgrader"] = _nbgrader(made.id, solution=True)
     elif "check" in cell.tags:
         made.id = _id("check", cell.exercise)
-        made.metadata["nbgrader"] = _nbgrader(f"check-{cell.exercise}", points=entry(cell.exercise).points)
+        made.metadata["nbgrader"] = _nbgrader(made.id, points=entry(cell.exercise).points)
     return made
 
 

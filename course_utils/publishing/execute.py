@@ -35,11 +35,14 @@ class Run:
     first_figure: float | None  # seconds until the first picture, None without one
 
 
-def run(path: Path, *, static: bool = True, timeout: float = 600, threads: int | None = None) -> Run:
+def run(
+    path: Path, *, static: bool = True, timeout: float = 600, threads: int | None = None, until_figure: bool = False
+) -> Run:
     """Execute a notebook in a fresh kernel and an empty working folder; the file itself stays as it is.
 
     static: widgets show a picture instead of a live view (COURSE_STATIC=1). timeout: seconds for one cell.
-    threads: computing threads of the kernel, default all. Raises NotebookFailed.
+    threads: computing threads of the kernel, default all. until_figure: stop after the cell that shows the first one.
+    Raises NotebookFailed.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -52,9 +55,11 @@ def run(path: Path, *, static: bool = True, timeout: float = 600, threads: int |
     client.extra_arguments = ["--log-level=ERROR"]
     figures: list[float] = []
 
-    def watch(cell, **_):
+    def watch(cell, cell_index, **_):
         if not figures and any("image/png" in o.get("data", {}) for o in cell.get("outputs", ())):
             figures.append(time.perf_counter() - start)
+            if until_figure:
+                del notebook.cells[cell_index + 1 :]
 
     client.on_cell_executed = watch
     with tempfile.TemporaryDirectory(prefix="course-run-", ignore_cleanup_errors=True) as folder:
@@ -142,10 +147,11 @@ def _smaller(encoded: str) -> str:
 
 
 def _describe(cell) -> bool:
-    """Write the cell's alternative text into its pictures; False when there is a picture and no text."""
+    """Write the cell's alternative text, where it has one, into its pictures; False when a picture has none at all."""
     pictures = [o for o in cell.outputs if "image/png" in o.get("data", {})]
     for i, output in enumerate(pictures, 1):
         own = output.metadata.setdefault("image/png", {})
         place = f" ({i} of {len(pictures)})" if len(pictures) > 1 else ""
-        own.setdefault("alt", cell.metadata.get("alt", "") and cell.metadata["alt"] + place)
-    return all(o.metadata["image/png"]["alt"] for o in pictures)
+        if cell.metadata.get("alt"):
+            own["alt"] = cell.metadata["alt"] + place
+    return all(o.metadata["image/png"].get("alt") for o in pictures)

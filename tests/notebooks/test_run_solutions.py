@@ -1,0 +1,17 @@
+"""Solution notebooks run to the end under nbval, in time and without leaving a trace."""
+
+import pytest
+from notebook_helpers import ROOT, SECONDS
+
+NOTEBOOKS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_runs_in_time(nbval, path):
+    seconds = nbval(path)
+    assert seconds < SECONDS, f"{path.name} took {seconds:.0f} s, the limit of this test is {SECONDS} s"
