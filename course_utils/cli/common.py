@@ -1,0 +1,105 @@
+"""What several subcommands share: parsing, opening a checkpoint and its images, tables, where pictures go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..errors import reject
+
+# What is known of rank: set by Fabric's launcher, torchrun or SLURM in the processes they start.
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+
+Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that speaks: of several that train together, only the first does."""
+    return all(not os.environ.get(name, "0").strip("0") for name in RANKS)
+
+
+def parse(spec: Callable, argv: Sequence[str], prog: str, **settings):
+    """tyro on `spec`: fills it from argv, or explains and exits."""
+    return tyro.cli(spec, args=list(argv), prog=prog, config=(tyro.conf.OmitArgPrefixes,), **settings)
+
+
+def pick_device(name: str) -> str:
+    """auto: cuda if it is there, else the CPU. CourseError for a device that is not there."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there.get(name):
+        raise reject("device", name, [k for k, v in there.items() if v], "`course doctor` says what this machine has.")
+    return name
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint: its model, what is recorded of it, and a short name for folders."""
+
+    model: object
+    facts: dict
+    label: str
+
+
+def open_checkpoint(name: str, device: str = "auto") -> Opened:
+    """By a name of the manifest, a file or a run's folder."""
+    from .. import checkpoints
+
+    device = pick_device(device)
+    path = Path(name)
+    if not path.exists() and path.suffix != ".safetensors":
+        model = checkpoints.load(name, device)
+        return Opened(model, checkpoints.entry(name), name)
+    path = path / "model.safetensors" if path.is_dir() else path
+    model, facts = checkpoints.load_file(path, device)
+    return Opened(model, facts, path.resolve().parent.name if path.stem == "model" else path.stem)
+
+
+def open_images(opened: Opened, dataset: str | None, split: str, size: int | None = None):
+    """The images of a data set (default: those of the training) at the model's size; CourseError if they cannot fit."""
+    from .. import data
+
+    dataset = dataset or opened.facts.get("dataset")
+    if not dataset:
+        raise reject("dataset", None, "a data set's name", "The checkpoint records none: give --dataset NAME.")
+    _, height, width = opened.model.data_shape
+    images = data.load(dataset, split, size=size or (height if height == width else None))
+    opened.model.check_images(images.images[:1])
+    return images
+
+
+def need_encoder(opened: Opened) -> None:
+    if not opened.model.has_encoder:
+        raise reject("checkpoint", opened.label, "a model with an encoder", "This one only generates: course generate.")
+
+
+def at_least(name: str, value: float, least: float) -> None:
+    if value < least:
+        raise reject(name, value, f"{least} or more")
+
+
+def picture_folder(out: Path | None, label: str) -> Path:
+    """Where the pictures of a checkpoint go: --out, else build/pictures/NAME."""
+    return out if out is not None else Path("build") / "pictures" / label
+
+
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """Rows of cells -> aligned text; the first row is the header. Columns of numbers are flush right."""
+    cells = [["" if c is None else f"{c:.6g}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [all(isinstance(c, int | float | None) for c in column) for column in zip(*rows[1:], strict=True)]
+    right = right or [False] * len(widths)
+    lines = [
+        "  ".join(f"{c:>{w}}" if r else f"{c:{w}}" for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])

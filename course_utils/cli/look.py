@@ -1,0 +1,242 @@
+"""Looking at a checkpoint: generate, reconstruct, interpolate, traverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+
+from ..errors import reject
+from . import pictures
+from .common import Checkpoint, Device, at_least, need_encoder, open_checkpoint, open_images, parse, picture_folder
+
+SAMPLED_AT_ONCE = 500
+STUDIED = 500  # images over which a dimension's importance and spread are taken
+Split = Literal["test", "train"]
+
+
+def generate(argv: list[str]) -> None:
+    parse(_generate, argv, "course generate")
+
+
+def reconstruct(argv: list[str]) -> None:
+    parse(_reconstruct, argv, "course reconstruct")
+
+
+def interpolate(argv: list[str]) -> None:
+    parse(_interpolate, argv, "course interpolate")
+
+
+def traverse(argv: list[str]) -> None:
+    parse(_traverse, argv, "course traverse")
+
+
+def _generate(
+    checkpoint: Checkpoint,
+    /,
+    n: int = 64,
+    seed: int = 0,
+    truncation: float = 1.0,
+    out: Path | None = None,
+    files: bool = False,
+    device: Device = "auto",
+) -> None:
+    """Draw latent codes from the prior, decode them, and write the images as one sheet.
+
+    Args:
+        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        n: images
+        seed: of the codes; the same seed gives the same images
+        truncation: standard deviation of the prior that is drawn from; below 1: safer and less varied
+        out: folder to write to, build/pictures/NAME if not given
+        files: write each image to a file of its own as well
+        device: where to compute
+    """
+    at_least("n", n, 1)
+    at_least("truncation", truncation, 0)
+    opened = open_checkpoint(checkpoint, device)
+    generator = torch.Generator().manual_seed(seed)  # on the CPU: the same codes on every device
+    parts = []
+    for start in range(0, n, SAMPLED_AT_ONCE):
+        parts.append(opened.model.sample(min(SAMPLED_AT_ONCE, n - start), generator, truncation).cpu())
+    images = torch.cat(parts)
+    folder = picture_folder(out, opened.label)
+    _wrote(pictures.write(pictures.grid(images), folder / "generated.png"))
+    if files:
+        _wrote(pictures.write_each(images, folder / "generated"))
+
+
+def _reconstruct(
+    checkpoint: Checkpoint,
+    /,
+    dataset: str | None = None,
+    split: Split = "test",
+    n: int = 32,
+    first: int = 0,
+    size: int | None = None,
+    out: Path | None = None,
+    files: bool = False,
+    device: Device = "auto",
+) -> None:
+    """Encode images, decode the mean of their codes, and write both, each image above its reconstruction.
+
+    Args:
+        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        dataset: whose images; those the model was trained on if not given
+        split: test images, or those it was trained on
+        n: images
+        first: index of the first one
+        size: side of the images in pixels; the model's own if not given
+        out: folder to write to, build/pictures/NAME if not given
+        files: write each image to a file of its own as well
+        device: where to compute
+    """
+    at_least("n", n, 1)
+    opened = open_checkpoint(checkpoint, device)
+    need_encoder(opened)
+    images = open_images(opened, dataset, split, size)
+    _check_index("first", first, images)
+    chosen = images.floats(range(first, min(first + n, len(images))))
+    rebuilt = torch.cat([opened.model.reconstruct(part).cpu() for part in chosen.split(SAMPLED_AT_ONCE)])
+    folder = picture_folder(out, opened.label)
+    _wrote(pictures.write(pictures.compared(chosen, rebuilt), folder / f"reconstructed_{split}.png"))
+    if files:
+        pictures.write_each(chosen, folder / f"reconstructed_{split}", "original_")
+        _wrote(pictures.write_each(rebuilt, folder / f"reconstructed_{split}", "reconstruction_"))
+    error = (chosen - rebuilt).square().flatten(1).sum(1).mean()
+    print(f"squared error, summed over pixels in [0, 1], mean of {len(chosen)} images: {error:.4g}")
+
+
+def _interpolate(
+    checkpoint: Checkpoint,
+    /,
+    dataset: str | None = None,
+    split: Split = "test",
+    start: Annotated[int, tyro.conf.arg(name="from")] = 0,
+    end: Annotated[int, tyro.conf.arg(name="to")] = 1,
+    steps: int = 10,
+    spherical: bool = False,
+    out: Path | None = None,
+    files: bool = False,
+    device: Device = "auto",
+) -> None:
+    """Go from one image's code to another's in equal steps; above it, what fading the pixels would give.
+
+    Args:
+        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        dataset: whose images; those the model was trained on if not given
+        split: test images, or those it was trained on
+        start: index of the image to start from
+        end: index of the image to end at
+        steps: images on the way, both ends counted
+        spherical: along a great circle, at the radius of the codes, in place of a straight line
+        out: folder to write to, build/pictures/NAME if not given
+        files: write each image to a file of its own as well
+        device: where to compute
+    """
+    at_least("steps", steps, 2)
+    opened = open_checkpoint(checkpoint, device)
+    need_encoder(opened)
+    images = open_images(opened, dataset, split)
+    for name, index in (("from", start), ("to", end)):
+        _check_index(name, index, images)
+    ends = images.floats([start, end])
+    with torch.no_grad():
+        codes = opened.model.encode(ends.to(opened.model.device)).mean  # (2, Z)
+        path = opened.model.decode(between(codes[0], codes[1], steps, spherical)).cpu()
+    weights = torch.linspace(0, 1, steps)[:, None, None, None]
+    folder = picture_folder(out, opened.label)
+    picture = pictures.sheet([torch.lerp(ends[:1], ends[1:], weights), path], labels=("pixels", "codes"))
+    _wrote(pictures.write(picture, folder / f"interpolated_{start}_{end}.png"))
+    if files:
+        _wrote(pictures.write_each(path, folder / f"interpolated_{start}_{end}"))
+
+
+def between(a: torch.Tensor, b: torch.Tensor, steps: int, spherical: bool) -> torch.Tensor:
+    """Codes from a to b, both ends included: (Z,), (Z,) -> (steps, Z).
+
+    spherical: directions along the great circle, lengths from |a| to |b|; of opposite or zero codes there is no such
+    circle, and the straight line serves."""
+    t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # (steps, 1)
+    line = a + t * (b - a)
+    lengths = a.norm(), b.norm()
+    if not spherical or min(lengths) == 0:
+        return line
+    u, v = a / lengths[0], b / lengths[1]
+    angle = torch.dot(u, v).clamp(-1, 1).acos()
+    if angle.sin() < 1e-4:
+        return line
+    direction = (((1 - t) * angle).sin() * u + (t * angle).sin() * v) / angle.sin()
+    return direction * (lengths[0] + t * (lengths[1] - lengths[0]))
+
+
+def _traverse(
+    checkpoint: Checkpoint,
+    /,
+    dataset: str | None = None,
+    split: Split = "test",
+    image: int = 0,
+    dims: str = "auto",
+    span: float = 3.0,
+    steps: int = 9,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Change one latent dimension of an image's code at a time: a row per dimension, the most important first.
+
+    Args:
+        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        dataset: whose images; those the model was trained on if not given
+        split: test images, or those it was trained on
+        image: index of the image
+        dims: auto (the up to ten that carry most), or numbers with commas, such as 0,3,5
+        span: how far to go to each side: in standard deviations of the prior, or of the codes where there is no prior
+        steps: images in a row
+        out: folder to write to, build/pictures/NAME if not given
+        device: where to compute
+    """
+    at_least("steps", steps, 2)
+    opened = open_checkpoint(checkpoint, device)
+    model = opened.model
+    need_encoder(opened)
+    images = open_images(opened, dataset, split)
+    _check_index("image", image, images)
+    studied = images.floats(range(min(STUDIED, len(images)))).to(model.device)
+    importance = model.latent_importance(studied).cpu()
+    chosen = _dimensions(dims, importance)
+    with torch.no_grad():
+        posterior, codes = model.encode(images.floats([image]).to(model.device)), model.encode(studied)
+        has_prior = posterior.logvar is not None
+        rows = []
+        for dim in chosen:
+            center, spread = (0.0, 1.0) if has_prior else (codes.mean[:, dim].mean(), codes.mean[:, dim].std())
+            moved = posterior.mean.repeat(steps, 1)  # (steps, Z)
+            moved[:, dim] = center + spread * torch.linspace(-span, span, steps, device=moved.device)
+            rows.append(model.decode(moved).cpu())
+    unit = "nats" if has_prior else "variance"
+    labels = [f"z{dim}: {importance[dim]:.2f} {unit}" for dim in chosen]
+    folder = picture_folder(out, opened.label)
+    _wrote(pictures.write(pictures.sheet(rows, labels=labels), folder / f"traversed_{image}.png"))
+
+
+def _dimensions(dims: str, importance: torch.Tensor) -> list[int]:
+    if dims == "auto":
+        return importance.argsort(descending=True)[:10].tolist()
+    try:
+        chosen = [int(part) for part in dims.split(",")]
+    except ValueError:
+        chosen = []
+    if not chosen or not all(0 <= dim < len(importance) for dim in chosen):
+        raise reject("dims", dims, f"auto, or numbers from 0 to {len(importance) - 1} with commas between them")
+    return chosen
+
+
+def _check_index(name: str, index: int, images) -> None:
+    if not 0 <= index < len(images):
+        raise reject(name, index, f"0 to {len(images) - 1}, the images of {images.name}, {images.split}")
+
+
+def _wrote(path: Path) -> None:
+    print(f"wrote {path}")

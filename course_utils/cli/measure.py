@@ -1,0 +1,176 @@
+"""Measuring checkpoints: evaluate one; list the shipped ones, or verify that they are what their records say."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..errors import CourseError
+from .common import Checkpoint, Device, at_least, open_checkpoint, open_images, parse, table
+
+TOLERANCE = 1e-3  # relative: other processors round otherwise; the same seed draws the same noise on every CPU
+
+
+def evaluate(argv: list[str]) -> None:
+    parse(_evaluate, argv, "course evaluate")
+
+
+def checkpoints(argv: list[str]) -> None:
+    parse(_checkpoints, argv, "course checkpoints")
+
+
+def _evaluate(
+    checkpoint: Checkpoint,
+    /,
+    dataset: str | None = None,
+    split: Literal["test", "train"] = "test",
+    size: int | None = None,
+    batch_size: int = 500,
+    seed: int = 0,
+    out: Path | None = None,
+    device: Device = "auto",
+) -> None:
+    """Measure a checkpoint on a whole split: means over images of sums over pixels and latent dimensions, in nats.
+
+    Args:
+        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        dataset: whose images; those the model was trained on if not given
+        split: test images, or those it was trained on
+        size: side of the images in pixels; the model's own if not given
+        batch_size: images at a time; it does not change deterministic terms
+        seed: of the codes that are sampled
+        out: a JSON file to write the measures to
+        device: where to compute
+    """
+    from ..files import write_json
+    from ..training import evaluate as measure
+
+    at_least("batch_size", batch_size, 1)
+    opened = open_checkpoint(checkpoint, device)
+    images = open_images(opened, dataset, split, size)
+    started = time.perf_counter()
+    found = measure(opened.model, images, batch_size=batch_size, seed=seed)
+    speed = len(images) / (time.perf_counter() - started)
+    recorded = opened.facts.get("metrics", {}) if (split, images.name) == ("test", opened.facts.get("dataset")) else {}
+    head = ["term", "measured", *(["recorded"] if recorded else [])]
+    print(f"{opened.label} on {images.name}, {split}: {len(images):,} images {images.shape}")
+    print(table([head, *([name, value, recorded.get(name)][: len(head)] for name, value in found.items())]))
+    print(f"{speed:,.0f} images per second on {opened.model.device}")
+    if out is not None:
+        about = {
+            "checkpoint": opened.label,
+            "dataset": images.name,
+            "split": split,
+            "images": len(images),
+            "seed": seed,
+        }
+        write_json(out, {**about, "metrics": found, "images_per_second": round(speed, 1)})
+        print(f"wrote {out}")
+
+
+def _checkpoints(
+    action: Annotated[Literal["list", "verify"], tyro.conf.Positional] = "list",
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None,
+    /,
+) -> None:
+    """List the shipped checkpoints, or verify them: hash the files again, load them, and measure them again.
+
+    Args:
+        action: list, or verify (exit code 2 if anything differs from the record)
+        name: one checkpoint only
+    """
+    from .. import checkpoints as store
+
+    known = store.manifest()
+    if name is not None:
+        known = {name: store.entry(name)}
+    if not known:
+        raise CourseError(
+            f"no checkpoint in {store.checkpoint_dir()}. `course fetch` gets them; `course train` makes some."
+        )
+    if action == "verify":
+        return _verify(known)
+    rows = [["name", "method", "data", "Z", "parameters", "steps", "minutes", "measured on held-out data", "weights"]]
+    for key, facts in known.items():
+        measured = ", ".join(f"{k} {v:.5g}" for k, v in facts.get("metrics", {}).items() if k in ("sse", "kl"))
+        size = (store.checkpoint_dir() / facts["file"]) if facts.get("file") else None
+        weights = (
+            "not shipped" if size is None else f"{size.stat().st_size / 1e6:.1f} MB" if size.is_file() else "MISSING"
+        )
+        shown = [facts.get(k) for k in ("method", "dataset")] + [facts["config"]["latent_dim"]]
+        rows.append([key, *shown, *(facts.get(k) for k in ("parameters", "steps", "minutes")), measured, weights])
+    print(table(rows))
+    print(f"in {store.checkpoint_dir()}; `course checkpoints verify` checks them; `course train --recipe NAME`")
+
+
+def _verify(known: dict[str, dict]) -> None:
+    """Print one line per checkpoint; CourseError at the end if any failed."""
+    rows, failed = [["name", "hash and load", "curves", "measured again", "largest difference"]], []
+    cache: dict = {}
+    for name, facts in known.items():
+        row, problems = verify_one(name, facts, cache)
+        rows.append([name, *row])
+        failed += [f"{name}: {problem}" for problem in problems]
+    print(table(rows))
+    if failed:
+        raise CourseError("\n  ".join([f"{len(failed)} of these checks failed:", *failed]))
+
+
+def verify_one(name: str, facts: dict, cache: dict) -> tuple[list[str], list[str]]:
+    """Re-hash, re-load, re-measure one checkpoint on the CPU. Returns cells for the table, and what failed."""
+    from .. import checkpoints as store
+
+    problems = []
+    try:
+        store.curves(name)
+        curves = "ok"
+    except CourseError as error:
+        curves = "FAILED"
+        problems.append(str(error))
+    if not facts.get("file"):
+        return ["weights not shipped", curves, "", ""], problems
+    try:
+        model = store.load(name)
+    except CourseError as error:
+        return ["FAILED", curves, "", ""], [*problems, str(error)]
+    if "data" not in (cells := _measure_again(model, facts, cache)):
+        return ["ok", curves, f"no: {cells['why']}", ""], problems
+    worst, differences = cells["worst"], cells["differences"]
+    problems += [
+        f"{k} is {new:.6g}, recorded {old:.6g}" for k, (old, new, off) in differences.items() if off > TOLERANCE
+    ]
+    bad = any(off > TOLERANCE for *_, off in differences.values())
+    return ["ok", curves, "DIFFERS" if bad else "ok", f"{worst:.1e}"], problems
+
+
+def _measure_again(model, facts: dict, cache: dict) -> dict:
+    from ..training import evaluate as measure
+
+    if not facts.get("metrics"):
+        return {"why": "no measures are recorded"}
+    try:
+        train, test = _data_of(facts, cache)
+    except CourseError:
+        return {"why": f"{facts.get('dataset')} is not on this machine"}
+    if facts.get("dataset_sha256") and train != facts["dataset_sha256"]:
+        return {"why": f"{facts['dataset']} is not the data it was trained on (another hash)"}
+    fresh = measure(model, test)
+    differences = {
+        key: (old, fresh.get(key, float("nan")), abs(fresh.get(key, float("inf")) - old) / max(abs(old), 1e-6))
+        for key, old in facts["metrics"].items()
+    }
+    return {"data": test, "differences": differences, "worst": max(off for *_, off in differences.values())}
+
+
+def _data_of(facts: dict, cache: dict):
+    """(hash of the training images, test images) of a checkpoint's data, each data set read once."""
+    from .. import data
+
+    key = (facts["dataset"], facts.get("size"))
+    if key not in cache:
+        train, test = (data.load(key[0], split, size=key[1]) for split in ("train", "test"))
+        cache[key] = (train.sha256(), test)
+    return cache[key]

@@ -1,0 +1,85 @@
+"""Sheets of images as PNG: two pixels between images, small images enlarged without blur, files written atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..files import atomic
+
+GAP = 2  # pixels between images
+WIDE_GAP = 10  # between groups of rows
+TILE = 96  # small images are enlarged, by a whole factor, to about this side
+BACKGROUND = (255, 255, 255)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Floats in [0, 1] -> uint8, rounded; uint8 stays."""
+    if images.dtype == torch.uint8:
+        return images.cpu()
+    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+
+
+def tile(image: Tensor, scale: int = 1) -> Image.Image:
+    """One image (C, H, W), gray or RGB, enlarged by a whole factor to squares of pixels."""
+    pixels = to_uint8(image).permute(1, 2, 0).numpy()  # (H, W, C)
+    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
+
+
+def sheet(rows: Sequence[Tensor], *, labels: Sequence[str] = (), group: int = 0) -> Image.Image:
+    """Rows of images, each (K, C, H, W), on one white page. labels: a text left of each row.
+
+    group: after that many rows the gap is wide, so that what belongs together stands together; 0: never."""
+    height, width = rows[0].shape[-2:]
+    scale = max(1, TILE // max(height, width))
+    height, width = height * scale, width * scale
+    font = ImageFont.load_default()
+    margin = max((int(font.getlength(text)) + 8 for text in labels), default=0)
+    tops, y = [], GAP
+    for index in range(len(rows)):
+        tops.append(y)
+        y += height + (WIDE_GAP if group and (index + 1) % group == 0 and index + 1 < len(rows) else GAP)
+    columns = max(len(row) for row in rows)
+    page = Image.new("RGB", (margin + GAP + columns * (width + GAP), y), BACKGROUND)
+    for top, row in zip(tops, rows, strict=True):
+        for column, image in enumerate(row):
+            page.paste(tile(image, scale), (margin + GAP + column * (width + GAP), top))
+    draw = ImageDraw.Draw(page)
+    for top, text in zip(tops, labels, strict=False):
+        draw.text((margin - 4, top + height // 2), text, fill=(0, 0, 0), font=font, anchor="rm")
+    return page
+
+
+def columns_for(n: int) -> int:
+    """Columns of a grid of n images: about square, a little wider than high."""
+    return max(1, min(n, 16, round((n * 1.3) ** 0.5)) if n not in (16, 64, 100) else round(n**0.5))
+
+
+def grid(images: Tensor) -> Image.Image:
+    """Images (N, C, H, W) in rows."""
+    return sheet(images.split(columns_for(len(images))))
+
+
+def compared(first: Tensor, second: Tensor, columns: int = 8) -> Image.Image:
+    """Rows of `first`, each with the row of `second` right below it: (N, C, H, W) both."""
+    pairs = zip(first.split(columns), second.split(columns), strict=True)
+    return sheet([row for pair in pairs for row in pair], group=2)
+
+
+def write(picture: Image.Image, path: Path) -> Path:
+    """As PNG, atomically; returns the path."""
+    with atomic(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+    return path
+
+
+def write_each(images: Tensor, folder: Path, prefix: str = "") -> Path:
+    """Every image as its own PNG at its own size, `000.png` and on."""
+    for index, image in enumerate(images):
+        write(tile(image), folder / f"{prefix}{index:03d}.png")
+    return folder

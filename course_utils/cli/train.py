@@ -1,0 +1,230 @@
+"""`course train`: a method with every hyper-parameter as an option, or a recipe. Both end with a picture."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+from dataclasses import dataclass, fields, make_dataclass, replace
+from pathlib import Path
+
+from ..errors import CourseError, reject
+from .common import is_chief, parse, table
+
+HELP = """usage: course train METHOD [--dataset NAME] [OPTIONS]
+       course train --recipe NAME [OPTIONS]
+       course train --list
+
+Train a model, and write its weights, its curves and pictures of what it does to a folder under runs/.
+Run the same command again to go on with a run that was interrupted.
+
+  METHOD      {methods}; `course train METHOD --help` lists every hyper-parameter
+  --recipe    one of `course train --list`: a recorded run of the course; `--recipe NAME --help` lists its settings
+
+  course train vae --dataset fashion-mnist-mini --latent-dim 16 --steps 400
+  course train vae --dataset folder:~/pictures --size 64 --epochs 50
+  course train --recipe vae_fashion_z32 --out runs/mine"""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    dataset: str = "fashion-mnist-mini"
+    """a name of `course data`, or folder:PATH for pictures of your own"""
+    size: int | None = None
+    """side of the images in pixels; the data set's own if not given"""
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    out: Path | None = None
+    """folder of the run; runs/NAME if not given"""
+    name: str = ""
+    """what the run is called; made of method and data, or the recipe, if not given"""
+    resume: bool = True
+    """go on from the last whole state in the folder; --no-resume starts over and removes what is there"""
+    publish: bool = False
+    """when done, copy weights and curves to the checkpoint folder and its manifest, under the run's name"""
+
+
+def train(argv: list[str]) -> None:
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--recipe")
+    first.add_argument("--list", action="store_true")
+    method = argv[0] if argv and not argv[0].startswith("-") else None
+    known, rest = first.parse_known_args(argv[1:] if method else argv)
+    if known.list:
+        return _list()
+    if method and known.recipe:
+        raise reject(
+            "METHOD", method, "a method or --recipe, not both", f"The recipe {known.recipe!r} names its method."
+        )
+    if not method and not known.recipe:
+        return _help(rest)
+    _quiet_fabric()
+    return _train_recipe(known.recipe, rest) if known.recipe else _train_method(method, rest)
+
+
+def _help(rest: list[str]) -> None:
+    from ..methods import METHODS
+
+    if rest and not {"-h", "--help"} & set(rest):
+        raise reject("METHOD", rest[0], sorted(METHODS), "The method comes first; or give --recipe NAME.")
+    print(HELP.format(methods=", ".join(METHODS)))
+
+
+def _list() -> None:
+    from ..recipes import RECIPES
+
+    rows = [["recipe", "method", "data", "Z", "length", "about"]]
+    for name, recipe in RECIPES.items():
+        length = f"{recipe.run.epochs:g} epochs" if recipe.run.epochs else f"{recipe.run.steps} steps"
+        rows.append([name, recipe.method, recipe.dataset, recipe.config.latent_dim, length, recipe.about])
+    print(table(rows))
+    print("course train --recipe NAME")
+
+
+def _quiet_fabric() -> None:
+    """Fabric announces its precision on stderr; the summary says it anyway."""
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+
+
+def _train_method(method: str, argv: list[str]) -> None:
+    from ..methods import method_class
+    from ..recipes import Recipe
+    from ..training import RunConfig
+
+    config = method_class(method).Config
+    options = make_dataclass(
+        "Options", [("data", DataOptions), (method, config), ("run", RunConfig), ("folder", FolderOptions)]
+    )
+    about = f"Train the method {method}: {config.__module__.rpartition('.')[2]}.py of the package holds its formulas."
+    given = parse(options, argv, f"course train {method}", description=about)
+    recipe = Recipe(method, getattr(given, method), given.data.dataset, given.run, size=given.data.size)
+    command = ["course", "train", method, "--dataset", given.data.dataset, *flags(recipe.config, config())]
+    if given.folder.publish and not given.folder.name:
+        raise reject("name", "", "a name", "--publish needs --name, which the manifest will hold.")
+    name = given.folder.name or "_".join(filter(None, [method, _plain(recipe.dataset), str(recipe.size or "")]))
+    _go(recipe, name, None, command + flags(recipe.run, RunConfig()), given.folder)
+
+
+def _train_recipe(name: str, argv: list[str]) -> None:
+    from .. import recipes
+    from ..training import RunConfig
+
+    recipe = recipes.get(name)
+    options = make_dataclass("Options", [("run", RunConfig), ("folder", FolderOptions)])
+    default = options(run=recipe.run, folder=FolderOptions())
+    about = f"{recipe.method} on {recipe.dataset}: {recipe.about}. {recipe.config}"
+    given = parse(options, argv, f"course train --recipe {name}", description=about, default=default)
+    command = ["course", "train", "--recipe", name, *flags(given.run, recipe.run)]
+    _go(replace(recipe, run=given.run), given.folder.name or name, name, command, given.folder)
+
+
+def flags(given, default) -> list[str]:
+    """The options of a command line that turn the dataclass `default` into `given`."""
+    found = []
+    for field in fields(given):
+        value, option = getattr(given, field.name), field.name.replace("_", "-")
+        if value == getattr(default, field.name):
+            continue
+        if isinstance(value, bool):
+            found.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            found += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return found
+
+
+def _plain(dataset: str) -> str:
+    kind, _, path = dataset.partition(":")
+    return f"{kind}-{Path(path).expanduser().resolve().name}" if path else kind
+
+
+def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: FolderOptions) -> None:
+    from .. import checkpoints, recipes
+
+    _check(recipe, name)
+    out = folder.out if folder.out is not None else Path("runs") / name
+    if out.exists() and not out.is_dir():
+        raise reject("out", str(out), "a folder, existing or new")
+    again = shlex.join([*command, *(["--out", str(out)] if folder.out is not None else [])])
+    try:
+        header = recipes.train(
+            recipe,
+            out,
+            name=recipe_name or "",
+            command=shlex.join(command),
+            resume=folder.resume,
+            quiet=not is_chief(),
+        )
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(_stopped(out, again) if is_chief() else "") from interrupt
+    if not is_chief():
+        return
+    _summary(header, out, _pictures(recipe, out), again)
+    if folder.publish:
+        checkpoints.publish(name, out, weights=recipe.weights)
+        print(f"published as {name} in {checkpoints.checkpoint_dir()}")
+
+
+def _check(recipe, name: str) -> None:
+    """What only the command line knows to be wrong, before anything is read or written."""
+    import torch
+
+    if Path(name).name != name or name.startswith("."):
+        raise reject("name", name, "letters, digits, points, hyphens and underscores", "It becomes a file's name.")
+    wanted = recipe.run.accelerator
+    on_gpu = wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available())
+    if on_gpu and torch.cuda.is_available() and recipe.run.devices > torch.cuda.device_count():
+        remedy = "`course doctor` lists them; --accelerator cpu takes any number of processes."
+        raise reject(
+            "devices", recipe.run.devices, f"1 to {torch.cuda.device_count()}, the GPUs of this machine", remedy
+        )
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise reject("accelerator", "mps", "auto, cpu or cuda", "This machine has no Apple GPU.")
+    if recipe.run.num_nodes > 1 and not {"MASTER_ADDR", "MASTER_PORT"} <= set(os.environ):
+        remedy = "On each machine set MASTER_ADDR, MASTER_PORT and NODE_RANK (0, 1, ...), and run the same command."
+        raise CourseError(
+            f"num_nodes: got {recipe.run.num_nodes}, but MASTER_ADDR and MASTER_PORT are not set. {remedy}"
+        )
+
+
+def _stopped(out: Path, again: str) -> str:
+    from ..training.state import saved
+
+    states = saved(out)
+    kept = f"The last whole state is {states[0]}." if states else "No state had been saved yet, so it starts again."
+    return f"stopped. {kept}\nTo go on: {again}"
+
+
+def _pictures(recipe, out: Path) -> list[Path]:
+    """Reconstructions of test images, and samples where the model has a prior to draw from."""
+    import torch
+
+    from .. import checkpoints, data
+    from . import pictures
+
+    model = checkpoints.load(out)
+    images = data.load(recipe.dataset, "test", size=recipe.size).floats(slice(0, 32))
+    made = []
+    if model.has_encoder:
+        made.append(
+            pictures.write(pictures.compared(images, model.reconstruct(images)), out / "reconstructed_test.png")
+        )
+    if not model.has_encoder or model.encode(images[:1]).logvar is not None:
+        samples = model.sample(64, torch.Generator().manual_seed(0))
+        made.append(pictures.write(pictures.grid(samples), out / "generated.png"))
+    return made
+
+
+def _summary(header: dict, out: Path, made: list[Path], again: str) -> None:
+    print(table([["held-out term", "value"], *([k, v] for k, v in header["metrics"].items())]))
+    where, speed = f"{header['device']} in {header['precision']}", header["images_per_second"]
+    print(f"{header['steps']:,} steps, {header['minutes']:g} minutes, {speed:,.0f} images per second on {where}")
+    for label, path in (
+        ("model", out / "model.safetensors"),
+        ("curves", out / "log.csv"),
+        *(("picture", p) for p in made),
+    ):
+        print(f"{label:8} {path}")
+    print(f"{'again':8} {again}")
