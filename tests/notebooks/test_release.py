@@ -13,6 +13,33 @@ from course_utils.exercises.framework import exercises
 from course_utils.publishing.release import encoded, hide, release
 
 
+MODULE = '''"""Doc."""
+
+from __future__ import annotations
+
+import functools
+
+
+def kept():
+    return answer(1) + Box().value()
+
+
+@functools.cache
+def answer(x: Later):
+    return x + 41
+
+
+class Box:
+    size = 2
+
+    def value(self):
+        return self.size * 50
+
+    def other(self):
+        pass
+'''
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("release") / "for-students"
@@ -46,12 +73,7 @@ def test_answers_are_encoded_and_the_rest_is_readable(released):
 
 
 def test_hiding_a_function_leaves_its_module_working_and_readable():
-    source = (
-        '"""Doc."""\n\nfrom __future__ import annotations\n\nimport functools\n\n\ndef kept():\n    return answer(1) + Box().value()\n\n\n'
-        "@functools.cache\ndef answer(x: Later):\n    return x + 41\n\n\n"
-        "class Box:\n    size = 2\n\n    def value(self):\n        return self.size * 50\n\n    def other(self):\n        pass\n"
-    )
-    text = hide(source, {"answer", "Box.value"}, "m.py")
+    text = hide(MODULE, {"answer", "Box.value"}, "m.py")
     assert "x + 41" not in text and "self.size * 50" not in text and "def value" not in text
     assert "return answer(1) + Box().value()" in text and "def other(self)" in text
     names = {"__name__": "m"}
