@@ -1,7 +1,8 @@
 """What students get: exercise notebooks and the package, without solutions, tests or readable references.
 
 Checks and the references written beside them (course_utils/exercises/chapter_NN.py) are encoded as whole files. Where a
-reference is a function of the package itself, that function alone is encoded and its module stays readable. protection against a student who wants to look: it keeps an answer from being met by accident.
+reference is a function of the package itself, that function alone is encoded and its module stays readable. This is
+no protection against a student who wants to look: it keeps an answer from being met by accident.
 """
 
 from __future__ import annotations

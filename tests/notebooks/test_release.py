@@ -12,7 +12,6 @@ from course_utils.errors import CourseError
 from course_utils.exercises.framework import exercises
 from course_utils.publishing.release import encoded, hide, release
 
-
 MODULE = '''"""Doc."""
 
 from __future__ import annotations
