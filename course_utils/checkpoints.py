@@ -56,7 +56,7 @@ def rebuild(header: dict) -> LatentModel:
 def load_file(path: Path | str, device="cpu") -> tuple[LatentModel, dict]:
     """A model in eval mode and its header, from a safetensors file of this course."""
     state, header = tensors.load(path)
-    if "method" not in header or "config" not in header:
+    if not {"method", "config", "data_shape"} <= set(header) or "param_groups" in header:
         raise CourseError(f"{path}: holds no model (a run's state?). Give a model.safetensors or a name of the manifest.")
     model = rebuild(header)
     state = {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
@@ -102,15 +102,17 @@ def load(name: str | os.PathLike, device="cpu") -> LatentModel:
     path = checkpoint_dir() / found["file"]
     if not path.is_file():
         raise CourseError(f"{path}: the manifest names it, but it is missing. Fetch it again, or train it: course train --recipe {name}.")
-    actual = sha256_of(path)
-    if actual != found["sha256"]:
-        raise CourseError(f"{path}: SHA-256 is {actual}, the manifest says {found['sha256']}. Restore the file; it was not loaded.")
+    actual, expected = sha256_of(path), found.get("sha256")
+    if actual != expected:
+        raise CourseError(f"{path}: SHA-256 is {actual}, the manifest says {expected}. Restore the file; it was not loaded.")
     return load_file(path, device)[0]
 
 
 def curves(name: str) -> dict[str, np.ndarray]:
     """The recorded curves of a run: columns by name, NaN where a row has no value (held-out terms come more rarely)."""
     found = entry(name)
+    if not found.get("curves"):
+        raise CourseError(f"checkpoint: the manifest records no curves for {name}.")
     path = checkpoint_dir() / found["curves"]
     if not path.is_file():
         raise CourseError(f"{path}: the manifest names these curves, but they are missing. Restore the file.")
@@ -127,12 +129,13 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None, *, we
     """Copy a finished run's model and curves into the checkpoint folder and write its entry into the manifest."""
     run_folder, folder = Path(run_folder), folder or checkpoint_dir()
     state, header = tensors.load(run_folder / "model.safetensors")
+    log = (run_folder / "log.csv").read_text(encoding="utf-8")  # first: if it is missing, nothing has been written
     curves_file = f"{name}.csv"
     facts = {**header, "curves": curves_file, "file": None, "sha256": None}
     if weights:
         target = folder / f"{name}.safetensors"
         tensors.save(target, state, header)
         facts |= {"file": target.name, "sha256": sha256_of(target)}
-    write_text(folder / curves_file, (run_folder / "log.csv").read_text(encoding="utf-8"))
+    write_text(folder / curves_file, log)
     write_json(folder / "manifest.json", {**manifest(folder), name: facts})
     return facts

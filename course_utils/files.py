@@ -20,11 +20,12 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     A reader sees the old file or the new one, whole. A full disk becomes a CourseError that names the file."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())  # the rename must not reach the disk before the contents
@@ -36,7 +37,14 @@ def atomic(path: Path | str) -> Iterator[Path]:
             raise CourseError(f"{path}: the disk is full. {remedy}") from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path | str) -> None:
+    """Delete what a process that was killed while writing left behind in `folder`: the temporary files of `atomic`."""
+    for leftover in Path(folder).glob(".*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -51,7 +51,10 @@ def load(path: Path | str) -> tuple[dict[str, Tensor], dict]:
         raise CourseError(f"{path}: not a whole safetensors file ({error}). Fetch or train it again.") from error
     if "header" not in metadata or "digest" not in metadata:
         raise CourseError(f"{path}: a safetensors file, but not one of this course (its header has no digest).")
-    header = json.loads(metadata["header"])
-    if digest(tensors, header) != metadata["digest"]:
+    try:
+        header = json.loads(metadata["header"])
+    except ValueError:  # a damaged header
+        header = None
+    if header is None or digest(tensors, header) != metadata["digest"]:
         raise CourseError(f"{path}: the contents do not match the hash in the header. Fetch or train it again.")
     return tensors, header

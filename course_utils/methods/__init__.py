@@ -23,7 +23,11 @@ def method_class(name: str) -> type[LatentModel]:
 
 def name_of(model: LatentModel) -> str:
     """The name under which a model's class is known."""
-    return next(name for name, cls in METHODS.items() if cls is type(model))
+    for name, cls in METHODS.items():
+        if cls is type(model):
+            return name
+    known = [cls.__name__ for cls in METHODS.values()]
+    raise reject("model", type(model).__name__, known, "Add its class to METHODS.")
 
 
 def build(name: str, config, data_shape, *, seed: int | None = None) -> LatentModel:

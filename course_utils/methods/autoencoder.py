@@ -12,11 +12,16 @@ from ..networks import build_autoencoder
 from .base import LOGVAR_RANGE, LatentModel, Posterior
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """x in float32, or as it is in float64: sums over thousands of pixels need more than half precision's digits."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def sse(x: Tensor, y: Tensor) -> Tensor:
     """Squared error *summed* over everything but the batch: (B, ...), (B, ...) -> (B,). In float32 at least."""
     if x.shape != y.shape:  # broadcasting would hide a transposed or missing dimension and still give a falling loss
         raise reject("y", tuple(y.shape), f"the shape of x, {tuple(x.shape)}")
-    return (x - y).float().square().flatten(1).sum(1) if x.dtype != torch.float64 else (x - y).square().flatten(1).sum(1)
+    return at_least_float32(x - y).square().flatten(1).sum(1)
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,12 @@ class Autoencoder(LatentModel):
 
     def mean_image(self, raw: Tensor) -> Tensor:
         """The decoder's raw output (B, C, H, W) -> the mean image in the network's own range."""
-        return raw.float().sigmoid() if self.output == "sigmoid" else raw.float()
+        raw = at_least_float32(raw)
+        return raw.sigmoid() if self.output == "sigmoid" else raw
 
     def posterior(self, x: Tensor) -> Posterior:
         """x in the *network's* range (B, C, H, W) -> q(z|x), in float32."""
-        out = self.encoder(x)
-        return Posterior(out if out.dtype == torch.float64 else out.float())
+        return Posterior(at_least_float32(self.encoder(x)))
 
     def encode(self, x: Tensor) -> Posterior:
         return self.posterior(self.to_network(self.check_images(x)))
@@ -95,6 +100,6 @@ class Autoencoder(LatentModel):
 
 def split_moments(out: Tensor, scale_head: str) -> Posterior:
     """The encoder's output (B, 2 Z) -> q(z|x): the first half is the mean, the second logvar, or log_std = logvar / 2."""
-    mean, scale = (out if out.dtype == torch.float64 else out.float()).chunk(2, 1)
+    mean, scale = at_least_float32(out).chunk(2, 1)
     logvar = 2 * scale if scale_head == "log_std" else scale
     return Posterior(mean, logvar.clamp(*LOGVAR_RANGE))

@@ -144,7 +144,7 @@ class LatentModel(nn.Module):
         """How much each latent dimension carries, (Z,): mean KL in nats, or the code's variance where there is no KL."""
         with evaluating(self):
             posterior = self.encode(x.to(self.device))
-        return posterior.mean.var(0) if posterior.logvar is None else posterior.kl_per_dim().mean(0)
+        return posterior.mean.var(0, correction=0) if posterior.logvar is None else posterior.kl_per_dim().mean(0)
 
     def check_images(self, x: Tensor) -> Tensor:
         """Return x if its shape fits this model; raise CourseError otherwise."""
@@ -155,15 +155,16 @@ class LatentModel(nn.Module):
 
 
 class evaluating:
-    """Context manager: the model in eval mode inside, back in its own mode after."""
+    """Context manager: the model in eval mode inside, each of its modules back in its own mode after."""
 
     def __init__(self, model: nn.Module):
         self.model = model
 
     def __enter__(self):
-        self.was_training = self.model.training
+        self.modes = [(module, module.training) for module in self.model.modules()]
         self.model.eval()
         return self.model
 
     def __exit__(self, *_):
-        self.model.train(self.was_training)
+        for module, mode in self.modes:  # one by one: a part that was frozen in eval mode stays so
+            module.training = mode

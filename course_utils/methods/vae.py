@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import reject
-from .autoencoder import Autoencoder, AutoencoderConfig, split_moments, sse
+from .autoencoder import Autoencoder, AutoencoderConfig, at_least_float32, split_moments, sse
 from .base import Posterior, kl_standard_normal, reparameterize
 
 __all__ = ["VAE", "VAEConfig", "bernoulli_nll", "beta_at", "free_bits_kl", "gaussian_nll"]
@@ -34,7 +34,10 @@ def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     """-log Bernoulli(x; sigmoid(logits)) in nats, summed over pixels: (B, ...), (B, ...) -> (B,).
 
     x in [0, 1]. For gray pixels it is a cross-entropy, not a likelihood: it is not zero even for a perfect image."""
-    return F.binary_cross_entropy_with_logits(logits.float(), x.float(), reduction="none").flatten(1).sum(1)
+    if x.shape != logits.shape:
+        raise reject("logits", tuple(logits.shape), f"the shape of x, {tuple(x.shape)}")
+    logits = at_least_float32(logits)
+    return F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none").flatten(1).sum(1)
 
 
 def negative_elbo(rec: Tensor, kl: Tensor, beta: float | Tensor = 1.0) -> Tensor:

@@ -15,6 +15,8 @@ from ..errors import reject
 
 def check_shape(data_shape, factor: int) -> tuple[int, int, int]:
     """Return (C, H, W) if C is 1 or 3 and both sides are multiples of `factor`; raise CourseError otherwise."""
+    if len(data_shape) != 3:
+        raise reject("data_shape", tuple(data_shape), "(C, H, W), one image's shape")
     channels, height, width = data_shape
     if channels not in (1, 3):
         raise reject("data_shape", tuple(data_shape), "1 or 3 channels", "Convert the images to gray or RGB first.")

@@ -9,6 +9,7 @@ from ..errors import reject
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 LR_SCHEDULES = ("constant", "linear", "cosine", "step")
 
 
@@ -58,19 +59,25 @@ class RunConfig:
     """steps between checkpoints; 0: only at the end"""
 
     def __post_init__(self):
-        for name, allowed in (("optimizer", OPTIMIZERS), ("precision", PRECISIONS), ("lr_schedule", LR_SCHEDULES)):
+        choices = {"optimizer": OPTIMIZERS, "precision": PRECISIONS}
+        choices |= {"lr_schedule": LR_SCHEDULES, "accelerator": ACCELERATORS}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise reject(name, getattr(self, name), allowed)
         for name in ("batch_size", "devices", "num_nodes", "log_every"):
             if getattr(self, name) < 1:
                 raise reject(name, getattr(self, name), "1 or more")
         for name in ("epochs", "weight_decay", "grad_clip", "eval_every", "checkpoint_every"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise reject(name, getattr(self, name), "0 or more")
         if self.steps < 1 and not self.epochs:
             raise reject("steps", self.steps, "1 or more", "Or give --epochs.")
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise reject("lr", self.lr, "more than 0")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise reject("betas", self.betas, "two numbers, each at least 0 and less than 1")
+        if not 0 <= self.lr_drop <= 1:
+            raise reject("lr_drop", self.lr_drop, "a share of the run, from 0 to 1")
         if not 0 <= self.ema < 1:
             raise reject("ema", self.ema, "at least 0 and less than 1", "0.999 averages over about 1,000 steps.")
 

@@ -7,6 +7,7 @@ update averages that player's gradients over the processes as one flat buffer.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,13 +17,15 @@ import torch
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..errors import CourseError
+from ..errors import CourseError, reject
+from ..files import remove_leftovers
 from ..methods.base import LatentModel
 from . import state as run_state
 from .batches import Batches, mix
 from .config import RunConfig
 from .evaluation import evaluate
 from .log import RunLog
+from .parts import make_fabric, make_optimizer
 
 
 class Diverged(CourseError):
@@ -39,50 +42,6 @@ class FitResult:
     images_per_second: float
     metrics: dict[str, float]
     precision: str
-
-
-def native_precision(accelerator: str, device: torch.device) -> str:
-    """bf16 where the device computes in it, fp16 on older CUDA GPUs, else 32."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    if device.type == "cpu":
-        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "32"
-    return "32"
-
-
-def make_fabric(run: RunConfig):
-    """A launched Fabric for this configuration, and the precision it was given."""
-    from lightning_fabric import Fabric
-    from lightning_fabric.accelerators import CUDAAccelerator, MPSAccelerator
-
-    accelerator = run.accelerator
-    if accelerator == "auto":
-        accelerator = "cuda" if CUDAAccelerator.is_available() else "mps" if MPSAccelerator.is_available() else "cpu"
-    elif accelerator == "cuda" and not CUDAAccelerator.is_available():
-        raise CourseError("accelerator: got 'cuda', but no CUDA device is there. Use auto or cpu; `course doctor` says what is.")
-    precision = native_precision(accelerator, torch.device(accelerator)) if run.precision == "auto" else run.precision
-    names = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-    strategy = "auto" if run.devices * run.num_nodes == 1 else "ddp"
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=run.devices,
-        num_nodes=run.num_nodes,
-        strategy=strategy,
-        precision=names[precision],
-    )
-    fabric.launch()
-    return fabric, precision
-
-
-def make_optimizer(run: RunConfig, parameters, precision: str) -> torch.optim.Optimizer:
-    """The optimizer of one player. precision: what "auto" came to."""
-    common = {"lr": run.lr, "weight_decay": run.weight_decay}
-    if run.optimizer in ("adam", "adamw"):
-        kind = torch.optim.Adam if run.optimizer == "adam" else torch.optim.AdamW
-        # One kernel for all parameters; with fp16 the gradients must be unscaled before they are clipped, and the fused one
-        # would do it itself, afterwards. Decay rates of 0 and 1 come as integers, which Adam refuses.
-        return kind(parameters, betas=tuple(map(float, run.betas)), fused=precision != "fp16" or None, **common)
-    return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[run.optimizer](parameters, **common)
 
 
 class Updater:
@@ -107,11 +66,13 @@ class Updater:
         grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         flat = self.fabric.all_reduce(_flatten_dense_tensors(grads), reduce_op="mean")
         for parameter, grad, mean in zip(parameters, grads, _unflatten_dense_tensors(flat, grads), strict=True):
-            parameter.grad = grad.copy_(mean)  # copied, because it keeps the parameter's memory layout and the buffer's is plain
+            parameter.grad = grad.copy_(mean)  # a copy keeps the parameter's memory layout; the buffer's is plain
 
 
 class Terms:
-    """Running means of a step's terms, summed on the device: one host synchronization a log row, none a step."""
+    """Running means of a step's terms, summed on the device: one host synchronization a log row, none a step.
+
+    Over several processes they are the mean of all: what is logged is of the whole batch, and all see a NaN at once."""
 
     def __init__(self):
         self.sums: dict[str, torch.Tensor] = {}
@@ -122,11 +83,15 @@ class Terms:
             self.sums[name] = self.sums[name] + value if self.count else value.clone()
         self.count += 1
 
-    def means(self) -> dict[str, float]:
+    def means(self, fabric) -> dict[str, float]:
         names, count = list(self.sums), self.count
-        values = (torch.stack([self.sums[n].float() for n in names]) / max(count, 1)).tolist() if names else []
+        if not names:
+            return {}
+        values = torch.stack([self.sums[n].float() for n in names]) / count
+        if fabric.world_size > 1:
+            values = fabric.all_reduce(values, reduce_op="mean")
         self.__init__()
-        return dict(zip(names, values, strict=True))
+        return dict(zip(names, values.tolist(), strict=True))
 
 
 class Run:
@@ -138,14 +103,15 @@ class Run:
         self.fabric, self.precision = make_fabric(config)
         fabric = self.fabric
         if config.batch_size % fabric.world_size:
-            raise CourseError(f"batch_size: got {config.batch_size}, allowed: a multiple of the {fabric.world_size} processes.")
+            raise reject("batch_size", config.batch_size, f"a multiple of the {fabric.world_size} processes")
         self.chief = fabric.is_global_zero
         layout = torch.channels_last if config.channels_last and len(model.data_shape) == 3 else torch.preserve_format
         self.model = model.to(device=fabric.device, memory_format=layout)
         for tensor in self.model.state_dict().values():
             if fabric.world_size > 1:
                 tensor.copy_(fabric.broadcast(tensor))
-        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True) if config.ema else None
+        average = get_ema_multi_avg_fn(config.ema) if config.ema else None
+        self.ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True) if average else None
         made = {p: make_optimizer(config, model.parameters_of(p), self.precision) for p in model.players}
         self.optimizers = {p: fabric.setup_optimizers(optimizer) for p, optimizer in made.items()}
         self.update = Updater(fabric, model, self.optimizers, config.grad_clip)
@@ -153,10 +119,16 @@ class Run:
             train.images, config.batch_size, config.seed, fabric.device, fabric.global_rank, fabric.world_size,
             config.channels_last,
         )
-        self.header = {**header, "run": asdict(config), "total_steps": self.total}
+        settings = json.loads(json.dumps(asdict(config)))  # as a state's header gives it back
+        self.header = {"dataset": train.name, **header, "run": settings, "total_steps": self.total}
         self.step, self.seconds = 0, 0.0
         if resume:
             self._resume()
+            self._check_same_step()
+        elif self.chief:  # starting over: an old state must not be taken for this run's, now or by a later resume
+            run_state.clear(self.out)
+        if self.chief:
+            remove_leftovers(self.out)
         if config.compile:
             for child in model.children():
                 child.compile()
@@ -167,12 +139,15 @@ class Run:
         if loaded is None:
             return
         flat, header = loaded
-        for key in ("method", "config", "data_shape"):
-            if key in self.header and header.get(key) != self.header[key]:
-                remedy = "Use the saved run's own configuration, another folder (--out), or start over (--no-resume)."
-                raise CourseError(f"resume: {self.out} holds a run with another {key}: {header.get(key)}. {remedy}")
+        run_state.check_same_run(self.out, header, self.header)
         self.step = run_state.restore(flat, header, self.model, self.ema, self.optimizers)
         self.seconds = header.get("seconds", 0.0)
+
+    def _check_same_step(self) -> None:
+        if self.fabric.world_size > 1:
+            steps = self.fabric.all_gather(torch.tensor(self.step, device=self.fabric.device)).flatten().tolist()
+            if len(set(steps)) > 1:
+                raise CourseError(f"resume: the processes found states at steps {steps}: all must see one {self.out}.")
 
     def go(self) -> FitResult:
         terms, mark, since = Terms(), time.perf_counter(), self.step
@@ -183,7 +158,7 @@ class Run:
                 terms.add(self._one_step())
                 if self.step % self.config.log_every == 0 or self.step == self.total or self._due("checkpoint_every"):
                     elapsed, done = time.perf_counter() - mark, self.step - since
-                    self._row(terms.means(), done * self.config.batch_size / elapsed)
+                    self._row(terms.means(self.fabric), done * self.config.batch_size / elapsed)
                     self.seconds += elapsed
                     mark, since = time.perf_counter(), self.step
                 if self._due("eval_every") and self.step < self.total:
@@ -204,7 +179,7 @@ class Run:
     def _one_step(self) -> dict[str, torch.Tensor]:
         config, model = self.config, self.model
         seed = mix(config.seed, 2, self.step, self.fabric.global_rank)
-        model.generator.manual_seed(seed)  # a step's noise follows from (seed, step, rank): a resumed run draws the same
+        model.generator.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
         torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
         model.progress = self.step / self.total
         for optimizer in self.optimizers.values():
@@ -277,7 +252,8 @@ def fit(
     at each evaluation. header: facts stored in each state (method, config); a resumed run must agree with them.
     Raises CourseError for a batch larger than the data, another run's folder or a full disk, Diverged for a NaN."""
     model.check_images(train.images[:1])
+    if evaluation is not None:
+        model.check_images(evaluation.images[:1])
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        return Run(
-            model, train, config, out=out, evaluation=evaluation, hooks=hooks, header=header or {}, resume=resume, quiet=quiet
-        ).go()
+        options = {"out": out, "evaluation": evaluation, "hooks": hooks, "header": header or {}}
+        return Run(model, train, config, **options, resume=resume, quiet=quiet).go()

@@ -1,4 +1,4 @@
-"""The state of a run on disk: weights, averages, optimizers, step. No random state: every draw follows from (seed, step)."""
+"""The state of a run on disk: weights, averages, optimizers, step. No random state: draws follow from (seed, step)."""
 
 from __future__ import annotations
 
@@ -44,13 +44,40 @@ def save(folder: Path, step: int, model, ema, optimizers: dict, header: dict) ->
 
 
 def load_newest(folder: Path) -> tuple[dict, dict] | None:
-    """The newest state that is whole, as (tensors, header); None if the folder has none. Damaged files are passed over, aloud."""
+    """The newest state that is whole, as (tensors, header); None if there is none. Damaged files are passed over, aloud."""
     for path in saved(folder):
         try:
             return tensors.load(path)
         except CourseError as error:
             print(f"passed over a damaged state: {error}", flush=True)
     return None
+
+
+def clear(folder: Path) -> None:
+    """Delete the states of a run that is started over."""
+    for path in saved(folder):
+        path.unlink()
+
+
+# What decides the numbers of a run and cannot change on the way. The rest may: a run is made longer, a diverged one
+# goes on with a smaller lr. What was changed is said aloud.
+FIXED = ("seed", "batch_size", "optimizer", "ema")
+
+
+def check_same_run(folder: Path, found: dict, wanted: dict) -> None:
+    """Raise CourseError unless the state with header `found` belongs to the run that the header `wanted` describes."""
+    remedy = "Use the saved run's own settings, another folder (--out), or start over (--no-resume)."
+    before, now = found.get("run", {}), wanted["run"]
+    pairs = [(key, found.get(key), wanted.get(key)) for key in ("method", "config", "data_shape", "dataset")]
+    for key, old, new in pairs + [(key, before.get(key), now[key]) for key in FIXED]:
+        if old is not None and new is not None and old != new:
+            raise CourseError(f"resume: {folder} holds a run with another {key}: {old}; now it is {new}. {remedy}")
+    if found["step"] > wanted["total_steps"]:
+        total = wanted["total_steps"]
+        raise CourseError(f"resume: {folder} holds a run at step {found['step']}, past the {total} asked for. {remedy}")
+    changed = [f"{key} was {before[key]}, is {now[key]}" for key in now if key in before and before[key] != now[key]]
+    if changed:
+        print(f"resume: {'; '.join(changed)}", flush=True)
 
 
 def restore(flat: dict, header: dict, model, ema, optimizers: dict) -> int:
@@ -74,8 +101,8 @@ def restore(flat: dict, header: dict, model, ema, optimizers: dict) -> int:
 
 
 def _lay_out(optimizer) -> None:
-    """Give each moment its parameter's memory layout: files hold plain (C, H, W) order, and the fused kernels walk parameter
-    and moments side by side in memory, so that a moment in another order than a channels_last weight would be misread."""
+    """Give each moment its parameter's memory layout. Files hold plain (C, H, W) order, and fused kernels walk weights and
+    moments side by side in memory: a moment in another order than a channels_last weight would be misread."""
     for parameter, entries in optimizer.state.items():
         for key, value in entries.items():
             if torch.is_tensor(value) and value.shape == parameter.shape:
