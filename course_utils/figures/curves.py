@@ -96,7 +96,7 @@ def rate_distortion(points: Sequence[Mapping], *, title: str = "What each beta b
     axes.set(xlabel="rate: KL (nats per image)", ylabel="distortion: squared error per image", title=title)
     listed = "; ".join(f"{p.get('name') or 'beta ' + format(p['beta'], 'g')}: KL {p['kl']:.3g}, squared error {p['sse']:.3g}"
                        for p in (*sweep, *others))  # fmt: skip
-    return with_alt(figure, f"Squared error against KL, one point per model, falling from left to right. {listed}.")
+    return with_alt(figure, f"Squared error against KL, one point per model. {listed}.")
 
 
 @styled

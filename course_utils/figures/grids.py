@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from ..errors import reject
 from ..methods.base import LatentModel
 from . import models as ask
 from .models import Models, batch, named
-from .pixels import fitting_scale, rows_figure
+from .pixels import CAPTION_CHAR_PX, fitting_scale, label_width, rows_figure
 from .style import WIDTH, CourseFigure, styled
 
 ERROR_NOTE = "Numbers: squared error, summed over the pixels of an image in [0, 1]."
@@ -120,26 +121,29 @@ def comparison_panel(models: Models, x: Tensor, *, samples: int = 2, title="One 
 
     x: (C, H, W) or (1, C, H, W). A model without an encoder has samples alone. More than seven models go on below."""
     models, x = named(models, "model"), batch(x)
-    made, words = {}, {}
+    made, facts = {}, {}
     for name, model in models.items():
         drawn = list(model.sample(samples, generator=torch.Generator().manual_seed(0)).cpu()) if samples else []
         made[name] = [ask.reconstructed(model, x)[0] if model.has_encoder else None, *drawn]
         error = f"{ask.squared_error(x, made[name][0][None]).item():.3g}" if model.has_encoder else "no encoder"
-        words[name] = f"{_wrapped(name)}\n{error}"
+        facts[name] = error
+    width = math.ceil(len(made) / math.ceil(len(made) / PANEL_COLUMNS))  # columns of each block: as even as they get
+    scale = min(3, fitting_scale(x.shape[3], width + 1, WIDTH - label_width(["reconstruction"])))
     rows, labels, captions = [], [], []
-    for start in range(0, len(made), PANEL_COLUMNS):
-        part = list(made)[start : start + PANEL_COLUMNS]
+    for start in range(0, len(made), width):
+        part = list(made)[start : start + width]
         rows += [[x[0] if k == 0 else None, *(made[n][k] for n in part)] for k in range(1 + samples)]
-        captions += [["input", *(words[n] for n in part)], *[[]] * samples]
+        cell = x.shape[3] * scale
+        captions += [["input", *(f"{_wrapped(n, cell)}\n{facts[n]}" for n in part)], *[[]] * samples]
         labels += ["reconstruction", *["sample"] * samples]
-    listed = "; ".join(w.replace("\n", " ") for w in words.values())
+    listed = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
     alt = f"{title}: the input, then a column per model, its reconstruction on top and {samples} samples below. {listed}."
-    return rows_figure(rows, title=title, row_labels=labels, captions=captions, note=ERROR_NOTE, alt=alt)
+    return rows_figure(rows, title=title, row_labels=labels, captions=captions, note=ERROR_NOTE, alt=alt, scale=scale)
 
 
-def _wrapped(name: str, width: int = 13) -> str:
-    """A long name in lines of at most about `width` letters, cut at spaces, underscores and hyphens."""
-    return "\n".join(textwrap.wrap(name.replace("_", " "), width))
+def _wrapped(name: str, pixels: int) -> str:
+    """A name in lines that fit into a cell of this width, cut at spaces, underscores and hyphens."""
+    return "\n".join(textwrap.wrap(name.replace("_", " "), max(6, int(pixels / CAPTION_CHAR_PX))))
 
 
 @styled
@@ -155,14 +159,13 @@ def decoded_grid(
     across, up = _axis_values(n, extent)
     z = torch.cartesian_prod(up.flip(0), across).flip(1)  # (n * n, 2): rows from the top down, each from left to right
     images = ask.decoded(model, z)
+    title = title or "The plane of codes, decoded"
     spacing = "equal shares of the prior" if extent is None else "even steps"
-    title = title or f"The plane of codes, decoded ({spacing})"
-    scale = fitting_scale(model.data_shape[2], n, WIDTH - 60)
     return rows_figure(
-        list(images.split(n)), title=title, row_labels=[f"{v:.2g}" for v in up.flip(0).tolist()], scale=scale, gap=0,
-        column_labels=[f"{v:.2g}" for v in across.tolist()], note="z[0] to the right, z[1] upward",
+        list(images.split(n)), title=title, row_labels=[f"{v:.2g}" for v in up.flip(0).tolist()], gap=0,
+        column_labels=[f"{v:.2g}" for v in across.tolist()], note=f"z[0] to the right, z[1] upward; {spacing}",
         alt=f"{title}: {n} by {n} images decoded from codes with z[0] from {across[0]:.2g} to {across[-1]:.2g} "
-            f"and z[1] from {up[0]:.2g} to {up[-1]:.2g}; neighbors change gradually into one another.",
+            f"and z[1] from {up[0]:.2g} to {up[-1]:.2g}.",
     )  # fmt: skip
 
 
@@ -195,7 +198,7 @@ def interpolation_strip(
         labels.append("pixels")
     alt = f"{title}: the first image, {steps} steps between its code and the second's, decoded, and the second image; "
     alt += f"rows: {', '.join(labels)}. The pixel row shows two images fading through each other." if pixels else "one row."
-    columns = ["input", *(f"{v:.2g}" for v in t.tolist()), "input"]
+    columns = ["input", *(f"{v:.3g}" for v in t.tolist()), "input"]
     return rows_figure(rows, title=title, row_labels=labels, column_labels=columns, alt=alt)
 
 
@@ -226,7 +229,7 @@ def traversal(
     title = title or "Traversals: one dimension at a time"
     labels = list(names) or [f"z[{d}]" for d in dims]
     return rows_figure(
-        rows, title=title, row_labels=labels, column_labels=[f"{v:+.2g}" if v else "0" for v in values.tolist()],
+        rows, title=title, row_labels=labels, column_labels=[f"{v:+.3g}" if v else "0" for v in values.tolist()],
         note=f"Columns: {unit}.", alt=f"{title}: a row of {steps} decoded images for each of {', '.join(labels)}, "
         f"from {-span:g} to {span:g} ({unit}), all else held.",
     )  # fmt: skip

@@ -112,7 +112,7 @@ def prior_vs_aggregate(
         mean, logvar = ask.encoded(model, images)
         noise = torch.randn(mean.shape, generator=generator)
         z = mean if logvar is None else mean + noise * (logvar / 2).exp()
-        leading = ask.leading_dims(model, images, shown)[0]
+        leading = ask.leading_dims(model, images[:512], shown)[0]
         for axes, dim in zip(row, leading, strict=True):
             _against_prior(axes, z[:, dim].numpy(), f"z[{dim}]")
         row[0].set_ylabel(f"{name}\ndensity" if name else "density")

@@ -12,7 +12,8 @@ from ..errors import reject
 from .style import INK, MUTED, WIDTH, CourseFigure, new_figure, with_alt
 
 GAP, LARGEST_SCALE = 4, 4
-TITLE_PX, LINE_PX, CHAR_PX = 30, 15, 7.4  # heights of a title and of a line of text, and the width of a letter of it
+TITLE_PX, LINE_PX = 30, 15  # heights of a title and of a line of text
+CHAR_PX, CAPTION_CHAR_PX, TITLE_CHAR_PX = 7.4, 6.6, 10.0  # widths of a letter of a label, a caption, a title
 Row = Sequence[Tensor | None] | Tensor
 
 
@@ -41,9 +42,9 @@ def label_width(labels: Sequence[str]) -> int:
     return int(longest * CHAR_PX) + 12 if longest else 0
 
 
-def fitting_scale(width: int, columns: int, room: int) -> int:
+def fitting_scale(width: int, columns: int, room: int, gap: int = GAP) -> int:
     """The largest whole enlargement, 1 to 4, at which `columns` images of this width fit into `room` pixels."""
-    return max(1, min(LARGEST_SCALE, (room // columns - GAP) // width))
+    return max(1, min(LARGEST_SCALE, (room // columns - gap) // width))
 
 
 def rows_figure(
@@ -60,12 +61,12 @@ def rows_figure(
         raise reject("images", sorted(shapes) or "none", "one or more, all of the same size")
     h, w, _ = shapes.pop()
     columns, left = max(map(len, pictures)), label_width(row_labels) + GAP
-    scale = scale or fitting_scale(w, columns, WIDTH - left)
+    scale = scale or fitting_scale(w, columns, WIDTH - left, gap)
     caption_px = [LINE_PX * max(map(_lines, captions[r]), default=0) if r < len(captions) else 0 for r in range(len(rows))]
     head = TITLE_PX * bool(title) + (LINE_PX + 3) * max(map(_lines, column_labels), default=0)
     tops = head + GAP + np.cumsum([0] + [h * scale + gap + below for below in caption_px])
     lefts = left + (w * scale + gap) * np.arange(columns)
-    wide = max(left + columns * (w * scale + gap), int(len(title) * 8.6) + 10, int(len(note) * 6.4) + 10)
+    wide = max(left + columns * (w * scale + gap), int(len(title) * TITLE_CHAR_PX) + 10, int(len(note) * CAPTION_CHAR_PX) + 10)
     high = int(tops[-1]) + 20 * bool(note)
 
     canvas = np.full((high, wide, 3), 255, np.uint8)
