@@ -99,7 +99,10 @@ def train(
 ) -> dict:
     """Train as the recipe says into the folder `out` (log.csv, states, model.safetensors); return the model's header.
 
-    Interrupted, the same call goes on from the last whole state. A finished run is not trained again."""
+    Interrupted, the same call goes on from the last whole state. A finished run is not trained again. Of several
+    processes that train together only the first writes the model; the others get an empty header."""
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
     out = Path(out)
     train_set = data.load(recipe.dataset, "train", size=recipe.size, root=root)
     test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
@@ -109,6 +112,8 @@ def train(
     result = fit(
         model, train_set, recipe.run, out=out, evaluation=test_set, header=identity, resume=resume, quiet=quiet
     )
+    if rank_zero_only.rank:
+        return {}
     facts = {
         "recipe": name or None,
         "command": command,

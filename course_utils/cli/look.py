@@ -136,6 +136,8 @@ def _interpolate(
         files: write each image to a file of its own as well
         device: where to compute
     """
+    from ..figures.models import path_between
+
     at_least("steps", steps, 2)
     opened = open_checkpoint(checkpoint, device)
     need_encoder(opened)
@@ -145,31 +147,13 @@ def _interpolate(
     ends = images.floats([start, end])
     with torch.no_grad():
         codes = opened.model.encode(ends.to(opened.model.device)).mean  # (2, Z)
-        path = opened.model.decode(between(codes[0], codes[1], steps, spherical)).cpu()
+        path = opened.model.decode(path_between(*codes, torch.linspace(0, 1, steps).to(codes), spherical)).cpu()
     weights = torch.linspace(0, 1, steps)[:, None, None, None]
     folder = picture_folder(out, opened.label)
     picture = pictures.sheet([torch.lerp(ends[:1], ends[1:], weights), path], labels=("pixels", "codes"))
     _wrote(pictures.write(picture, folder / f"interpolated_{start}_{end}.png"))
     if files:
         _wrote(pictures.write_each(path, folder / f"interpolated_{start}_{end}"))
-
-
-def between(a: torch.Tensor, b: torch.Tensor, steps: int, spherical: bool) -> torch.Tensor:
-    """Codes from a to b, both ends included: (Z,), (Z,) -> (steps, Z).
-
-    spherical: directions along the great circle, lengths from |a| to |b|; of opposite or zero codes there is no such
-    circle, and the straight line serves."""
-    t = torch.linspace(0, 1, steps, device=a.device)[:, None]  # (steps, 1)
-    line = a + t * (b - a)
-    lengths = a.norm(), b.norm()
-    if not spherical or min(lengths) == 0:
-        return line
-    u, v = a / lengths[0], b / lengths[1]
-    angle = torch.dot(u, v).clamp(-1, 1).acos()
-    if angle.sin() < 1e-4:
-        return line
-    direction = (((1 - t) * angle).sin() * u + (t * angle).sin() * v) / angle.sin()
-    return direction * (lengths[0] + t * (lengths[1] - lengths[0]))
 
 
 def _traverse(

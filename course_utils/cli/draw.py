@@ -1,0 +1,161 @@
+"""`course figures`: every figure that follows from shipped checkpoints and recorded curves, drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from .. import checkpoints, data
+from ..errors import CourseError, reject
+from ..files import atomic
+from .common import parse
+
+IMAGES = 8
+
+
+class Skipped(CourseError):
+    """A figure that cannot be drawn here; the message says what it lacks."""
+
+
+@cache
+def _model(name: str):
+    return checkpoints.load(name)
+
+
+@cache
+def _images(dataset: str, size: int | None) -> torch.Tensor:
+    return data.load(dataset, "test", size=size).floats(slice(0, IMAGES))
+
+
+def _test_images(entry: dict) -> torch.Tensor:
+    return _images(entry["dataset"], entry.get("size"))
+
+
+def _shipped(known: dict, **wanted) -> dict[str, dict]:
+    """Entries with weights whose facts, or configuration, are as wanted."""
+    return {
+        name: entry
+        for name, entry in known.items()
+        if entry.get("file") and all(entry["config"].get(k, entry.get(k)) == v for k, v in wanted.items())
+    }
+
+
+def bottleneck_sweep(known: dict):
+    from ..figures import bottleneck_sweep
+
+    found = _shipped(known, method="autoencoder", dataset="fashion-mnist", input_noise=0.0)
+    if len(found) < 2:
+        raise Skipped("needs two or more autoencoders on fashion-mnist")
+    return bottleneck_sweep({name: _model(name) for name in found}, _test_images(next(iter(found.values()))))
+
+
+def rate_distortion(known: dict):
+    from ..figures import rate_distortion
+
+    found = _shipped(known, method="vae", dataset="fashion-mnist", latent_dim=32, likelihood="gaussian")
+    if len(found) < 2:
+        raise Skipped("needs two or more VAEs with 32 latents on fashion-mnist")
+    points = []
+    for name, entry in found.items():
+        config, metrics = entry["config"], entry["metrics"]
+        scheduled = config["beta_schedule"] != "constant"
+        label = {"name": name} if scheduled else {}
+        point = {
+            "kl": metrics["kl"],
+            "sse": metrics["sse"],
+            "beta": config["beta"],
+            "schedule": config["beta_schedule"],
+        }
+        points.append({**point, **label})
+    return rate_distortion(points)
+
+
+def curves(term: str, dataset: str, method: str) -> Callable:
+    def draw(known: dict):
+        from ..figures import training_curves
+
+        names = [n for n, e in known.items() if e["dataset"] == dataset and e["method"] == method]
+        recorded = {n: columns for n in names if term in (columns := checkpoints.curves(n))}
+        if not recorded:
+            raise Skipped(f"no recorded run of {method} on {dataset} has {term!r}")
+        first = next(iter(recorded.values()))["step"]
+        return training_curves(recorded, term, skip=int(first[min(3, len(first) - 1)]), title=f"{method} on {dataset}")
+
+    return draw
+
+
+# The figures that several checkpoints share, by the name of their file.
+FIGURES: dict[str, Callable] = {
+    "bottleneck_sweep": bottleneck_sweep,
+    "rate_distortion": rate_distortion,
+    "curves_autoencoder_fashion": curves("sse", "fashion-mnist", "autoencoder"),
+    "curves_vae_fashion_kl": curves("kl", "fashion-mnist", "vae"),
+    "curves_vae_fashion_rec": curves("rec", "fashion-mnist", "vae"),
+    "curves_vae_shapes_kl": curves("kl", "shapes", "vae"),
+    "curves_autoencoder_cifar": curves("sse", "cifar10", "autoencoder"),
+    "curves_vae_cifar_rec": curves("rec", "cifar10", "vae"),
+    "curves_vae_cifar_kl": curves("kl", "cifar10", "vae"),
+}
+
+
+def _samples(name: str) -> Callable:
+    def draw(known: dict):
+        from ..figures import samples
+
+        return samples(_model(name), title=f"{name}: samples from the prior")
+
+    return draw
+
+
+def _reconstructions(name: str) -> Callable:
+    def draw(known: dict):
+        from ..figures import reconstructions
+
+        return reconstructions({name: _model(name)}, _test_images(known[name]), title=f"{name}: reconstructions")
+
+    return draw
+
+
+def registered(known: dict) -> Iterator[tuple[str, Callable]]:
+    """All figures: the shared ones, then each shipped checkpoint's own."""
+    yield from FIGURES.items()
+    for name, entry in _shipped(known).items():
+        yield f"reconstructions_{name}", _reconstructions(name)
+        if entry["method"] != "autoencoder":
+            yield f"samples_{name}", _samples(name)
+
+
+def figures(argv: list[str]) -> None:
+    parse(_figures, argv, "course figures")
+
+
+def _figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> None:
+    """Draw the figures of the shipped checkpoints and recorded runs again, as PNG.
+
+    Args:
+        out: folder to write to
+        only: names of figures; all if not given
+    """
+    known = checkpoints.manifest()
+    if not known:
+        raise CourseError(f"no checkpoint in {checkpoints.checkpoint_dir()}. `course fetch` gets them.")
+    todo = dict(registered(known))
+    for name in only:
+        if name not in todo:
+            raise reject("only", name, sorted(todo))
+    from ..figures import to_png
+
+    for name in only or todo:
+        try:
+            picture = to_png(todo[name](known))
+        except CourseError as error:  # one figure's missing data or weights are no reason to leave out the others
+            if only:
+                raise
+            print(f"skipped {name}: {error}")
+            continue
+        with atomic(out / f"{name}.png") as temporary:
+            temporary.write_bytes(picture)
+        print(f"wrote {out / f'{name}.png'}")
