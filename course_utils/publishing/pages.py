@@ -97,11 +97,16 @@ def _css() -> str:
     return f"{own}\n{colors('friendly')}\n@media (prefers-color-scheme: dark) {{\n{colors('github-dark')}\n}}"
 
 
+def render_markdown(text: str) -> str:
+    """Markdown to HTML with formulas as MathML. CourseError names a formula that does not render."""
+    from nbconvert.filters.markdown_mistune import MarkdownWithMath
+
+    return MarkdownWithMath(renderer=_renderer()(escape=False)).render(text)
+
+
 @cache
-def _exporter():
-    from nbconvert import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-    from traitlets.config import Config
+def _renderer() -> type:
+    from nbconvert.filters.markdown_mistune import IPythonRenderer
 
     class Renderer(IPythonRenderer):
         def block_math(self, body):
@@ -113,10 +118,18 @@ def _exporter():
         def latex_environment(self, name, body):
             return to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
+    return Renderer
+
+
+@cache
+def _exporter():
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
     class PageExporter(HTMLExporter):
         def default_filters(self):
             yield from super().default_filters()
-            yield "markdown2html", lambda text: MarkdownWithMath(renderer=Renderer(escape=False)).render(text)
+            yield "markdown2html", render_markdown
 
     folder = str(Path(__file__).parent / "template")
     options = {"extra_template_basedirs": [folder], "template_name": "course", "exclude_output_prompt": True}

@@ -7,6 +7,7 @@ import pytest
 from notebook_helpers import ROOT
 
 from course_utils import notebooks, paths
+from course_utils.publishing.pages import render_markdown
 from course_utils.publishing.source import read, source_files
 
 SOURCES = source_files(ROOT / "notebooks" / "source")
@@ -84,6 +85,13 @@ def test_badges_and_links_resolve_to_files_here(path):
 def test_images_in_text_have_alternative_text_and_come_from_code(path):
     text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells[1:] if c.cell_type == "markdown")
     assert not re.findall(r"!\[|<img", text), "show pictures from a code cell: relative links do not resolve on Colab"
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=NAMES)
+def test_formulas_render(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert "\\frac" not in render_markdown(cell.source)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem)
