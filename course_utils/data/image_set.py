@@ -14,7 +14,7 @@ SMALLEST, LARGEST = 8, 1024
 CHUNK = 4096  # images converted to float at a time: bounds the memory of a resize and of a hash
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """images: uint8 (N, C, H, W). labels: int64 (N,) or None where the set has no classes.
 
@@ -39,6 +39,10 @@ class ImageSet:
         for key, length in lengths.items():
             if length != len(self.images):
                 raise reject(key, f"{length} entries", f"one per image, {len(self.images)}")
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        return f"ImageSet({self.name!r}, {self.split!r}: {len(self)} images of {size})"
 
     def __len__(self) -> int:
         return len(self.images)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.data import emoji, factors, idx_sets, torchvision_sets
+from course_utils.data import celeba, emoji, factors, folder, idx_sets, torchvision_sets
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import reject
 
@@ -47,20 +48,64 @@ ENTRIES = {
     "cifar10": _cifar_like("cifar10", 50000, 10000),
     "cifar100": _cifar_like("cifar100", 50000, 10000),
     "svhn": _cifar_like("svhn", 73257, 26032),
+    "celeba": Entry((3, 64, 64), {"train": 162770, "valid": 19867, "test": 19962}, celeba.LICENSE, "download",
+                    celeba.read, celeba.present),
 }
+
+
+def names() -> list[str]:
+    """What `load` takes as a name; folder:PATH stands for any folder of pictures."""
+    return [*ENTRIES, "folder:PATH"]
+
+
+def _entry(name: str) -> Entry:
+    if name not in ENTRIES:
+        raise reject("dataset", name, names(), "`course data` says more about each.")
+    return ENTRIES[name]
 
 
 def load(name: str, split: str = "train", *, size: int | None = None, root: str | Path | None = None,
          download: bool = False) -> ImageSet:
     """One split of a data set as one uint8 tensor (N, C, H, W).
 
-    size: side in pixels, None for the set's own (28x28 sets are zero-padded to 32). root: the only folder to look in,
-    instead of COURSE_DATA and data/downloads. download: fetch what is missing. CourseError for an unknown name, split
-    or size, and for a set that is not there.
+    name: one of `names()`. split: train or test, for some sets also valid or all. size: side in pixels, None for the
+    set's own (28x28 sets are zero-padded to 32; 28 leaves them as they are). root: the only folder to look in, instead
+    of COURSE_DATA and data/downloads. download: fetch what is missing. CourseError for an unknown name, split or size,
+    and for a set that is not there.
     """
-    if name not in ENTRIES:
-        raise reject("dataset", name, ENTRIES)
-    entry = ENTRIES[name]
+    place = Path(root) if root is not None else None
+    if isinstance(name, str) and name.startswith(folder.PREFIX):
+        return folder.read(name, split, size, place, download)
+    entry = _entry(name)
     if split not in entry.sizes:
         raise reject("split", split, entry.sizes)
-    return entry.read(name, split, size, Path(root) if root is not None else None, download)
+    return entry.read(name, split, size, place, download)
+
+
+def get(name: str, root: str | Path | None = None) -> dict[str, int]:
+    """Download a data set if it is not here, read every split, and return how many images each has."""
+    return {split: len(load(name, split, root=root, download=True)) for split in _entry(name).sizes}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the catalogue. shape: (C, H, W). bytes: of all images as loaded, uint8."""
+
+    name: str
+    shape: tuple[int, int, int]
+    train: int
+    test: int
+    license: str
+    source: str
+    present: bool
+    bytes: int
+
+
+def catalogue() -> list[Row]:
+    """Every named data set: its size, license, where it comes from, and whether it is on this machine."""
+    rows = []
+    for name, entry in ENTRIES.items():
+        images = sum(n for split, n in entry.sizes.items() if split != "all")
+        rows.append(Row(name, entry.shape, entry.sizes["train"], entry.sizes["test"], entry.license, entry.source,
+                        entry.present(name), images * math.prod(entry.shape)))
+    return rows
