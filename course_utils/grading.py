@@ -7,6 +7,7 @@ its own grade included. Grade strangers' work in a container or a virtual machin
 
 from __future__ import annotations
 
+import collections
 import csv
 import glob
 import html
@@ -87,8 +88,9 @@ def grade(
     paths: notebooks, folders of them, or patterns. out: a CSV file to write; with it, feedback pages go to a folder
     beside it (`grades.csv` -> `grades_feedback/`) unless `feedback_dir` names another. timeout_s: for a whole notebook,
     cell_timeout_s: for one cell or one check, in seconds. memory_mb: for a notebook's kernel and its children. roster:
-    a CSV file with columns `file` and `student`. jobs: notebooks at a time. A student with several notebooks gets one
-    row; of two attempts at one exercise the better counts.
+    a CSV file with columns `file` (with its folder where names repeat: `ada/02.ipynb`) and `student`; without it, the
+    file's name stands for the student. jobs: notebooks at a time. A student with several notebooks gets one row; of
+    two attempts at one exercise the better counts.
 
     Raises CourseError for no notebooks, a roster that cannot be read, limits that are not positive, no kernel. A
     notebook that cannot be read or graded gets a row that says why.
@@ -170,9 +172,12 @@ def _table(graded: list[NotebookGrade], students: dict[str, str]) -> GradeTable:
     chapters = sorted({g.chapter for g in graded if g.chapter is not None})
     numbers = [e.number for chapter in chapters for e in framework.exercises(chapter)]
     rows: dict[str, Row] = {}
+    stems = collections.Counter(g.path.stem for g in graded)
     for g in graded:
-        student = students.get(g.path.name) or students.get(g.path.stem)
-        row = rows.setdefault(student or g.path.stem, Row(student or g.path.stem))
+        longer = f"{g.path.parent.name}/{g.path.name}"  # tells ada/02.ipynb from bob/02.ipynb
+        student = next((students[key] for key in (longer, g.path.name, g.path.stem) if key in students), None)
+        name = student or (g.path.stem if stems[g.path.stem] == 1 else longer)
+        row = rows.setdefault(name, Row(name))
         row.files.append(g.path.name)
         if students and not student:
             row.notes.append(f"{g.path.name} is not on the roster")

@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -62,8 +63,8 @@ class LimitedKernel:
             cwd=str(self.folder),
             env=_environment(self.folder),
             extra_arguments=["--HistoryManager.enabled=False"],
-            stdout=-3,  # subprocess.DEVNULL
-            stderr=-3,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._process = psutil.Process(self._manager.provisioner.pid)
         self._group = os.getpgid(self._process.pid) if hasattr(os, "getpgid") else None
@@ -85,7 +86,9 @@ class LimitedKernel:
         for process in self._family():
             with contextlib.suppress(Exception):
                 process.kill()
-        if self._group not in (None, os.getpgrp()):  # also what has left the family, such as a daemon of a student's
+        if (
+            self._group is not None and self._group != os.getpgrp()
+        ):  # also what has left the family, such as a daemon of a student's
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, signal.SIGKILL)
         self._client.stop_channels()

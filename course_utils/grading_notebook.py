@@ -27,6 +27,7 @@ BIND = (
     "get_ipython().user_ns[{name!r}] = "
     "__import__('course_utils.exercises.framework', fromlist=['_']).find({number!r}).solution()"
 )
+OWN_CELL = re.compile(r"exercise-(\d+)[.-](\d+)")  # the grade_id of an exercise's cells
 DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 FATAL = {"timeout", "hung", "memory", "exit", "died"}
 
@@ -84,8 +85,8 @@ def read_cells(path: Path) -> list[dict]:
 def chapter_of(cells: list[dict], path: Path) -> int | None:
     """The chapter most of a notebook's cells speak of; without any such sign, the number its file name starts with."""
     text = "\n".join(c["grade_id"] + "\n" + c["source"] for c in cells)
-    named = re.findall(r"exercise-(\d+)\.\d+|check-(\d+)\.\d+|\bcheck\(\s*[\"'](\d+)\.\d+", text)
-    votes = collections.Counter(int(a or b or c) for a, b, c in named)
+    named = re.findall(r"(?:exercise|check)-(\d+)[.-]\d+|\bcheck\(\s*[\"'](\d+)\.\d+", text)
+    votes = collections.Counter(int(a or b) for a, b in named)
     known = framework.chapters()
     best = [chapter for chapter, _ in votes.most_common() if chapter in known]
     if best:
@@ -100,25 +101,26 @@ def plan(cells: list[dict], exercises: list) -> list[Cell]:
     for cell in cells:
         if "check" in cell["tags"] and "exercise" not in cell["tags"]:
             continue
-        tree, code = _parsed(cell["source"])
+        tree = _parsed(cell["source"])
         bound = _names_bound(tree, cell["source"])
-        own = cell["grade_id"].removeprefix("exercise-")
+        own = OWN_CELL.match(cell["grade_id"])
+        own = f"{own[1]}.{own[2]}" if own else ""
         numbers = tuple(e.number for e in exercises if e.name in bound or e.number == own)
         if numbers or cell["tags"] & {"setup", "exercise"}:
             chosen.append(Cell(cell["place"], cell["source"], numbers))
-        elif tree is not None and (kept := _definitions(tree, code)):
+        elif tree is not None and (kept := _definitions(tree)):
             chosen.append(Cell(cell["place"], kept))
     return chosen
 
 
-def _parsed(source: str) -> tuple[ast.Module | None, str]:
+def _parsed(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, magics included; None for a syntax error."""
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
-        code = TransformerManager().transform_cell(source)
-        return ast.parse(code), code
+        return ast.parse(TransformerManager().transform_cell(source))
     except (SyntaxError, ValueError):
-        return None, source
+        return None
 
 
 def _names_bound(tree: ast.Module | None, source: str) -> set[str]:
@@ -133,13 +135,14 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list:
     return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
-def _definitions(tree: ast.Module, code: str) -> str:
+def _definitions(tree: ast.Module) -> str:
     """Imports, functions, classes, and names given a literal value; nothing that computes or calls."""
-    kept = [node for node in tree.body if isinstance(node, DEFINITIONS) or _is_constant(node)]
-    return "\n".join(ast.unparse(node) for node in kept)
+    return "\n".join(ast.unparse(node) for node in tree.body if _is_definition(node))
 
 
-def _is_constant(node: ast.stmt) -> bool:
+def _is_definition(node: ast.stmt) -> bool:
+    if isinstance(node, DEFINITIONS):
+        return True
     if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
         return False
     try:
@@ -170,6 +173,7 @@ class NotebookRun:
             self.done.append(cell.code)
             if ran.end == "error" and not cell.numbers:
                 self.notes.append(f"cell {cell.place} stops with {ran.message}")
+                self._salvage(cell)
             for number in cell.numbers:
                 self._check(number, ran if ran.end == "error" else None)
         for number in self.exercises:
@@ -202,6 +206,17 @@ class NotebookRun:
                 for earlier in kept:
                     self.kernel.run(earlier, max(self._seconds(), 1.0))
         self.done = kept
+
+    def _salvage(self, cell: Cell) -> None:
+        """One bad line in a set-up cell must not cost every exercise its imports: each definition on its own."""
+        tree = _parsed(cell.code)
+        if tree is None:
+            pieces = re.findall(r"^(?:import|from)\s.*$", cell.code, re.M)
+        else:
+            pieces = [ast.unparse(node) for node in tree.body if _is_definition(node)]
+        for code in pieces:
+            if self._run(code).end == "ok":
+                self.done.append(code)
 
     def _fail(self, cell: Cell, ran: Ran) -> None:
         if not cell.numbers:

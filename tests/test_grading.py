@@ -1,6 +1,7 @@
 """Notebooks as students hand them in, most of them damaged, and the table that must come of each."""
 
 import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from course_utils import grading
 from course_utils.errors import CourseError
 from course_utils.exercises import framework
-from course_utils.exercises.examine import FAILED, MISSING, NOT_ATTEMPTED, PASSED
-from course_utils.grading_notebook import Limits, chapter_of, plan, read_cells
+from course_utils.exercises.examine import FAILED, MISSING, NOT_ATTEMPTED, PASSED, Outcome
+from course_utils.grading_notebook import Limits, NotebookGrade, chapter_of, plan, read_cells
 
 TOY = Path(__file__).parent / "exercises" / "toy"
 NUMBERS = ["90.1", "90.2", "90.3", "90.4", "90.5"]
@@ -31,10 +32,20 @@ EMPTY = {
 }
 
 
+IDS = itertools.count()
+
+
 def cell(source, *tags, grade_id=None):
     nbgrader = {"nbgrader": {"grade_id": grade_id, "schema_version": 3}} if grade_id else {}
     meta = {"tags": list(tags)} | nbgrader
-    return {"cell_type": "code", "execution_count": None, "metadata": meta, "outputs": [], "source": source}
+    return {
+        "cell_type": "code",
+        "id": f"c{next(IDS)}",
+        "execution_count": None,
+        "metadata": meta,
+        "outputs": [],
+        "source": source,
+    }
 
 
 def cells_of(answers):
@@ -135,10 +146,10 @@ def test_deleted_cells_and_a_renamed_function(tmp_path):
 
 def test_a_notebook_out_of_time_keeps_what_it_had(tmp_path):
     slow = "def row_sums(x):\n    while True: pass"
-    result = graded(tmp_path, cells_of(RIGHT | {"90.2": slow}), cell_s=60.0, notebook_s=12.0)
+    result = graded(tmp_path, cells_of(RIGHT | {"90.2": slow}), cell_s=60.0, notebook_s=7.0)
     assert result.outcomes["90.1"].passed
     assert {result.outcomes[n].state for n in NUMBERS[1:]} == {FAILED}
-    assert "used up its 12 s" in result.outcomes["90.5"].message
+    assert "used up its 7 s" in result.outcomes["90.5"].message
 
 
 def test_table_roster_pages_and_jobs(tmp_path):
@@ -161,6 +172,69 @@ def test_table_roster_pages_and_jobs(tmp_path):
     assert "0 of 8 points" in page and "shrink" in page and "<b>" not in page.replace("<body>", "")
     assert "no security sandbox" in str(table)
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("line", ["import nothing_like_this", "this is no Python"])
+def test_a_bad_line_in_the_setup_costs_nothing(tmp_path, line):
+    answers = RIGHT | {"90.2": "def row_sums(x):\n    return torch.stack([i.sum() for i in x])"}
+    cells = cells_of(answers)
+    cells[0]["source"] = f"{line}\n{SETUP}"
+    result = graded(tmp_path, cells)
+    assert states(result) == [PASSED] * 5
+    assert "cell 1 stops with" in result.notes[0]
+
+
+def fake_grades(monkeypatch, passed):
+    """Replaces the kernels: `passed` says which exercises a path has solved."""
+
+    def fake(path, limits):
+        outcomes = {n: Outcome(n, "name", PASSED if n in passed(path) else FAILED) for n in NUMBERS}
+        return NotebookGrade(path, 90, outcomes)
+
+    monkeypatch.setattr(grading, "grade_notebook", fake)
+
+
+def test_equal_file_names_are_different_students(tmp_path, monkeypatch):
+    for name in ("ada", "bob"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "90.ipynb", [])
+    (tmp_path / "roster.csv").write_text("student,file\nBob,bob/90.ipynb\n", encoding="utf-8")
+    fake_grades(monkeypatch, lambda path: NUMBERS if path.parent.name == "ada" else [])
+    table = grading.grade([str(tmp_path / "*" / "90.ipynb")], tmp_path / "g.csv", roster=tmp_path / "roster.csv")
+    assert {row.student: row.total for row in table.rows} == {"ada/90.ipynb": 8, "Bob": 0}
+    assert len(list((tmp_path / "g_feedback").iterdir())) == 2
+
+
+def test_one_student_two_attempts(tmp_path, monkeypatch):
+    write(tmp_path / "first.ipynb", [])
+    write(tmp_path / "second.ipynb", [])
+    (tmp_path / "r.csv").write_text("file,student\nfirst,Ada\nsecond,Ada\n", encoding="utf-8")
+    fake_grades(monkeypatch, lambda path: ["90.1"] if path.stem == "first" else ["90.4"])
+    (row,) = grading.grade([tmp_path], roster=tmp_path / "r.csv").rows
+    assert row.points == {"90.1": 2, "90.2": 0, "90.3": 0, "90.4": 3, "90.5": 0} and row.total == 5
+
+
+def test_nbgrader_reads_the_same_grades_from_executed_checks(tmp_path, monkeypatch):
+    """COURSE_GRADING=1 as nbgrader's autograding would set it: what passes is silent, what does not raises."""
+    pytest.importorskip("nbgrader")
+    import nbformat
+    from nbclient import NotebookClient
+    from nbgrader.utils import determine_grade
+
+    monkeypatch.setenv("COURSE_GRADING", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    noisy = "def row_sums(x):\n    import warnings\n    warnings.warn('old')\n    return x.flatten(1).sum(1)"
+    cells = cells_of(EMPTY | {"90.2": noisy, "90.3": RIGHT["90.3"], "90.4": RIGHT["90.4"].replace("std", "var")})
+    cells[1] = cell("from course_utils.exercises import check")
+    for c in cells:
+        if "check" in c["metadata"]["tags"]:
+            number = c["metadata"]["nbgrader"]["grade_id"].removeprefix("check-")
+            c["metadata"]["nbgrader"] |= {"grade": True, "solution": False, "locked": True, "task": False}
+            c["metadata"]["nbgrader"] |= {"points": framework.find(number).points, "cell_type": "code"}
+    book = nbformat.read(write(tmp_path / "n.ipynb", cells), as_version=4)
+    NotebookClient(book, timeout=60, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    grades = [determine_grade(c)[0] for c in book.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    assert grades == [0, 1, 1, 0, 0]
 
 
 def test_plan_takes_answers_definitions_and_nothing_else(tmp_path):
