@@ -36,8 +36,8 @@ def embedded(name: str, file: str) -> Path:
     """A file that comes with the repository; CourseError where the package was installed without it."""
     path = embedded_path(name, file)
     if not path.is_file():
-        raise CourseError(f"dataset: {name!r} comes with the repository, but {path} is not there. Copy the folder "
-                          f"data/{name} of {paths.repository_url()} to {path.parent}.")
+        raise CourseError(f"dataset: {name!r} comes with the repository, but {path} is not there. `course fetch` "
+                          f"gets it; in a checkout: git restore data/{name}.")
     return path
 
 

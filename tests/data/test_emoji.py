@@ -98,7 +98,7 @@ def test_a_damaged_or_missing_sheet_is_named(monkeypatch, tmp_path):
     for file in ("info.json", "emoji.tsv"):
         (folder / file).write_bytes((original.parent / file).read_bytes())
     monkeypatch.setattr(emoji.sources.paths, "data_dir", lambda: tmp_path)
-    with pytest.raises(CourseError, match="comes with the repository.*Copy the folder"):
+    with pytest.raises(CourseError, match="comes with the repository.*course fetch"):
         data.load("noto-emoji")
     (folder / "sheet.webp").write_bytes(original.read_bytes()[:100_000])
     with pytest.raises(CourseError, match="sheet.webp: damaged"):
