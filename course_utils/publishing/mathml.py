@@ -22,11 +22,19 @@ RENAMED = {
 }
 
 
+# \mathcal N is \mathcal{N}: the library looks for the braces.
+FONT = re.compile(
+    r"\\(mathcal|mathbb|mathbf|mathrm|mathit|mathsf|boldsymbol|bm)(?![A-Za-z])\s*(\\[A-Za-z]+|[A-Za-z0-9])"
+)
+FUNCTIONS = set("arg cos cosh det dim exp inf lim ln log max min sin sinh sup tan tanh".split())
+
+
 def to_mathml(latex: str, display: str = "inline") -> str:
     """LaTeX to a <math> element; display is "inline" or "block". CourseError names a formula that does not render."""
     from latex2mathml.converter import convert
 
     source = re.sub(r"\\(begin|end)\{([a-z*]+)\}", lambda m: f"\\{m[1]}{{{RENAMED.get(m[2], m[2])}}}", latex)
+    source = FONT.sub(lambda m: f"\\{m[1]}{{{m[2]}}}", source)
     braces = re.sub(r"\\[{}]", "", source)
     if braces.count("{") != braces.count("}"):
         raise _bad(latex, "its braces do not match")
@@ -36,6 +44,7 @@ def to_mathml(latex: str, display: str = "inline") -> str:
         raise _bad(latex, repr(error)) from error
     for element in root.iter():
         _inspect(element, latex)
+        _space(element)
     ET.register_namespace("", NAMESPACE)
     return ET.tostring(root, encoding="unicode")
 
@@ -54,6 +63,16 @@ def _inspect(element: ET.Element, latex: str) -> None:
         # Browsers dropped mathvariant for all but upright letters; Unicode has the bold letters themselves.
         element.text = "".join(_bold(character) for character in text)
         del element.attrib["mathvariant"]
+
+
+def _space(parent: ET.Element) -> None:
+    """A thin space between a function's name and an argument without parentheses, as in log p."""
+    if parent.tag.rpartition("}")[2] not in ("math", "mrow", "mtd", "mstyle"):
+        return
+    for i, (child, after) in reversed(list(enumerate(zip(parent, parent[1:], strict=False)))):
+        named = child[0] if len(child) and child.tag.rpartition("}")[2] in CHILDREN else child
+        if named.text in FUNCTIONS and (after.text or "") not in ("(", "[", ")", "]", ","):
+            parent.insert(i + 1, ET.Element(f"{{{NAMESPACE}}}mspace", width="0.167em"))
 
 
 def _bold(character: str) -> str:

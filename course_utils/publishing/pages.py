@@ -104,6 +104,10 @@ def render_markdown(text: str) -> str:
     return MarkdownWithMath(renderer=_renderer()(escape=False)).render(text)
 
 
+def _inline(text: str) -> str:
+    return render_markdown(text).strip().removeprefix("<p>").removesuffix("</p>")
+
+
 @cache
 def _renderer() -> type:
     from nbconvert.filters.markdown_mistune import IPythonRenderer
@@ -130,6 +134,7 @@ def _exporter():
         def default_filters(self):
             yield from super().default_filters()
             yield "markdown2html", render_markdown
+            yield "inline", _inline
 
     folder = str(Path(__file__).parent / "template")
     options = {"extra_template_basedirs": [folder], "template_name": "course", "exclude_output_prompt": True}
@@ -175,4 +180,4 @@ def _index(pages: list[Page]) -> str:
     import jinja2
 
     template = jinja2.Template((ASSETS / "index.html.j2").read_text(encoding="utf-8"))
-    return template.render(pages=pages, css=_css(), repository=paths.repository_url())
+    return template.render(pages=pages, css=_css(), inline=_inline, repository=paths.repository_url())

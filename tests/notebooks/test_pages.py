@@ -129,6 +129,11 @@ def test_a_page_that_cannot_be_made_is_refused_and_nothing_is_written(toy, tmp_p
         (r"\boldsymbol{\mu}", "𝝁"),
         (r"\left\| x \right\|_2^2", "msubsup"),
         ("a < b", "&lt;"),
+        (r"\mathcal N(0, I)", "𝒩"),
+        (r"\mathbb E", "𝔼"),
+        (r"\log p", '<mi>log</mi><mspace width="0.167em" /><mi>p</mi>'),
+        (r"\max_x f", '</msub><mspace width="0.167em" />'),
+        (r"\exp(x)", "<mi>exp</mi><mo"),
     ],
 )
 def test_formulas_render(latex, part):
