@@ -34,7 +34,12 @@ def _finite(x, y) -> tuple[np.ndarray, np.ndarray]:
 
 @styled
 def training_curves(
-    curves: Mapping[str, Mapping[str, np.ndarray]], term: str = "loss", *, log: bool = False, skip: int = 0, title: str = ""
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    term: str = "loss",
+    *,
+    log: bool = False,
+    skip: int = 0,
+    title: str = "",
 ) -> CourseFigure:
     """One term over the steps, a color per run: faint while training, strong with dots on held-out images (val_<term>).
 
@@ -57,7 +62,9 @@ def training_curves(
         ends.append(f"{name} {last[-1]:.4g}" if len(last) else name)
         _one_label(axes, name)
     label = TERMS.get(term, term)
-    axes.set(xlabel="step", ylabel=label, title=title or label[0].upper() + label[1:], yscale="log" if log else "linear")
+    axes.set(
+        xlabel="step", ylabel=label, title=title or label[0].upper() + label[1:], yscale="log" if log else "linear"
+    )
     axes.legend()
     held = any(f"val_{term}" in run for run in curves.values())
     how = " Faint lines: training batches; lines with dots: held-out images." if held else ""
@@ -74,8 +81,8 @@ def _one_label(axes, name: str) -> None:
 def rate_distortion(points: Sequence[Mapping], *, title: str = "What each beta buys") -> CourseFigure:
     """The squared error against the KL, a point per model, each with its label; the sweep over beta joined by a line.
 
-    points: dicts with kl (nats per image), sse (squared error per image), beta, and optional name (default "beta = ...")
-    and schedule: points whose schedule is other than "constant" are drawn as diamonds, outside the line."""
+    points: dicts with kl (nats per image), sse (squared error per image), beta, and optional name (default "beta =
+    ...") and schedule: points whose schedule is other than "constant" are drawn as diamonds, outside the line."""
     if not points:
         raise reject("points", "none", "one or more dicts with kl, sse and beta")
     figure = new_figure(height=400)
@@ -90,23 +97,30 @@ def rate_distortion(points: Sequence[Mapping], *, title: str = "What each beta b
     for point in (*sweep, *others):
         words = point.get("name") or f"β = {point['beta']:g}"
         right = point in sweep
-        place = {"xytext": (8, 5), "ha": "left", "va": "bottom"} if right else {"xytext": (-8, -6), "ha": "right", "va": "top"}
+        place = (
+            {"xytext": (8, 5), "ha": "left", "va": "bottom"}
+            if right
+            else {"xytext": (-8, -6), "ha": "right", "va": "top"}
+        )
         axes.annotate(words, (point["kl"], point["sse"]), textcoords="offset points", fontsize=8.5, color=INK, **place)
     axes.margins(x=0.14, y=0.1)
     axes.set(xlabel="rate: KL (nats per image)", ylabel="distortion: squared error per image", title=title)
-    listed = "; ".join(f"{p.get('name') or 'beta ' + format(p['beta'], 'g')}: KL {p['kl']:.3g}, squared error {p['sse']:.3g}"
-                       for p in (*sweep, *others))  # fmt: skip
+    facts = ((p.get("name") or f"beta {p['beta']:g}", p["kl"], p["sse"]) for p in (*sweep, *others))
+    listed = "; ".join(f"{name}: KL {kl:.3g}, squared error {sse:.3g}" for name, kl, sse in facts)
     return with_alt(figure, f"Squared error against KL, one point per model. {listed}.")
 
 
 @styled
 def iwae_bound(
-    ks: Sequence[int], bounds: Mapping[str, Sequence[float]] | Sequence[float], spread=None, *, exact: float | None = None,
+    ks: Sequence[int], bounds: Mapping[str, Sequence[float]] | Sequence[float], spread=None, *,
+    exact: float | None = None, label: str = "bound on log p(x) (nats per image)",
     title: str = "More samples, a tighter bound",
 ) -> CourseFigure:  # fmt: skip
-    """Bounds on log p(x) over the number K of samples (log axis). bounds: nats per image, one a K, or a dict of such by name.
+    """Bounds on log p(x) over the number K of samples (log axis). bounds: nats per image, one a K, or a dict of such
+    by name.
 
-    spread: of the same form, half the height of a band (say a standard error). exact: log p(x) itself, where it is known."""
+    spread: of the same form, half the height of a band (say a standard error). exact: log p(x) itself, where it is
+    known."""
     many = isinstance(bounds, Mapping)
     bounds, spread = (bounds, spread or {}) if many else ({"": bounds}, {} if spread is None else {"": spread})
     figure = new_figure(height=330)
@@ -122,13 +136,13 @@ def iwae_bound(
     axes.set_xscale("log")
     axes.set_xticks(list(ks), [str(k) for k in ks])
     axes.minorticks_off()
-    axes.set(xlabel="K, samples from q(z|x) per image", ylabel="bound on log p(x) (nats per image)", title=title)
+    axes.set(xlabel="K, samples from q(z|x) per image", ylabel=label, title=title)
     if many or exact is not None:
         axes.legend(loc="lower right")
     listed = "; ".join(f"{n + ' ' if n else ''}{array(v)[0]:.5g} at K = {ks[0]}, {array(v)[-1]:.5g} at K = {ks[-1]}"
                        for n, v in bounds.items())  # fmt: skip
     known = "" if exact is None else f" The exact value is {exact:.5g}."
-    return with_alt(figure, f"Importance-weighted bound on log p(x) over K. {listed} nats per image.{known}")
+    return with_alt(figure, f"Importance-weighted {label} over K. {listed}.{known}")
 
 
 @styled
@@ -163,7 +177,8 @@ def elbo_decomposition(
 def histogram(
     values: Mapping[str, Tensor], label: str, *, bins: int = 40, density: bool = False, title: str = ""
 ) -> CourseFigure:
-    """Histograms of named values on common bins, one color each, the means marked. label: of the axis, with its unit."""
+    """Histograms of named values on common bins, one color each, the means marked. label: of the axis, with its
+    unit."""
     data = {name: array(v).ravel() for name, v in values.items()}
     if not data or not all(len(v) and np.isfinite(v).all() for v in data.values()):
         raise reject("values", list(data) or "none", "one or more names with finite numbers")
@@ -172,7 +187,9 @@ def histogram(
     axes = figure.add_subplot()
     for (name, v), color in zip(data.items(), colors(len(data)), strict=True):
         axes.hist(v, edges, density=density, histtype="stepfilled", color=color, alpha=0.28)
-        axes.hist(v, edges, density=density, histtype="step", color=color, lw=1.5, label=f"{name} (mean {v.mean():.4g})")
+        axes.hist(
+            v, edges, density=density, histtype="step", color=color, lw=1.5, label=f"{name} (mean {v.mean():.4g})"
+        )
         axes.axvline(v.mean(), color=color, lw=1.2, ls="--")
     axes.set(xlabel=label, ylabel="density" if density else "count", title=title or label[0].upper() + label[1:])
     axes.legend()

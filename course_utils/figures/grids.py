@@ -26,7 +26,13 @@ def _numbers(values: Tensor) -> list[str]:
 
 @styled
 def image_grid(
-    images: Tensor, columns: int = 8, titles: Sequence[str] = (), *, title: str = "", alt: str = "", scale: int | None = None
+    images: Tensor,
+    columns: int = 8,
+    titles: Sequence[str] = (),
+    *,
+    title: str = "",
+    alt: str = "",
+    scale: int | None = None,
 ) -> CourseFigure:
     """Images (N, C, H, W), in [0, 1] or uint8, in rows of `columns`. titles: a line under each image."""
     images, titles = batch(images), list(titles)
@@ -62,10 +68,11 @@ def bottleneck_sweep(models: Models, images: Tensor, *, title: str = "What a bot
 def denoising(
     models: Models, images: Tensor, noise: float = 0.3, *, generator: torch.Generator | None = None, title="Denoising"
 ) -> CourseFigure:
-    """Clean images, the same with Gaussian noise of this standard deviation, and what each model makes of the noisy ones.
+    """Clean images, the same with Gaussian noise of this standard deviation, and what each model makes of the noisy
+    ones.
 
-    The models see the noisy images as they are; only the picture of them is clipped to [0, 1]. The errors are those to the
-    clean images. generator: for the noise (default: seed 0)."""
+    The models see the noisy images as they are; only the picture of them is clipped to [0, 1]. The errors are those
+    to the clean images. generator: for the noise (default: seed 0)."""
     if noise < 0:
         raise reject("noise", noise, "0 or more", "It is a standard deviation, in units of pixel values.")
     images, generator = batch(images), generator or torch.Generator().manual_seed(0)
@@ -100,7 +107,8 @@ def samples(
 ) -> CourseFigure:  # fmt: skip
     """n images decoded from the prior; with a dict of models, one row of min(n, columns) images for each.
 
-    generator: default seed 0. It is set back for every model, so models of the same latent_dim decode the same codes."""
+    generator: default seed 0. It is set back for every model, so models of the same latent_dim decode the same
+    codes."""
     generator = generator or torch.Generator().manual_seed(0)
     state, rows = generator.get_state(), {}
     one = not isinstance(models, dict)
@@ -116,7 +124,9 @@ def samples(
 
 
 @styled
-def comparison_panel(models: Models, x: Tensor, *, samples: int = 2, title="One image through every method") -> CourseFigure:
+def comparison_panel(
+    models: Models, x: Tensor, *, samples: int = 2, title="One image through every method"
+) -> CourseFigure:
     """One column per model: the image's reconstruction with its squared error, and samples below, all from one seed.
 
     x: (C, H, W) or (1, C, H, W). A model without an encoder has samples alone. More than seven models go on below."""
@@ -137,99 +147,12 @@ def comparison_panel(models: Models, x: Tensor, *, samples: int = 2, title="One 
         captions += [["input", *(f"{_wrapped(n, cell)}\n{facts[n]}" for n in part)], *[[]] * samples]
         labels += ["reconstruction", *["sample"] * samples]
     listed = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
-    alt = f"{title}: the input, then a column per model, its reconstruction on top and {samples} samples below. {listed}."
+    alt = (
+        f"{title}: the input, then a column per model, its reconstruction on top and {samples} samples below. {listed}."
+    )
     return rows_figure(rows, title=title, row_labels=labels, captions=captions, note=ERROR_NOTE, alt=alt, scale=scale)
 
 
 def _wrapped(name: str, pixels: int) -> str:
     """A name in lines that fit into a cell of this width, cut at spaces, underscores and hyphens."""
     return "\n".join(textwrap.wrap(name.replace("_", " "), max(6, int(pixels / CAPTION_CHAR_PX))))
-
-
-@styled
-def decoded_grid(
-    model: LatentModel, n: int = 12, extent: float | tuple[float, float, float, float] | None = None, *, title: str = ""
-) -> CourseFigure:
-    """A 2-D latent space as a grid of n x n decoded images, z[0] to the right, z[1] upward.
-
-    extent: None for the prior's own grid, the inverse normal CDF at (i + 1/2) / n, so that each image stands for the same
-    share of the prior; a number e for an even grid from -e to e; or (left, right, bottom, top)."""
-    if model.latent_dim != 2:
-        raise reject("model", f"latent_dim {model.latent_dim}", "2", "More dimensions: use traversal.")
-    across, up = _axis_values(n, extent)
-    z = torch.cartesian_prod(up.flip(0), across).flip(1)  # (n * n, 2): rows from the top down, each from left to right
-    images = ask.decoded(model, z)
-    title = title or "The plane of codes, decoded"
-    spacing = "equal shares of the prior" if extent is None else "even steps"
-    return rows_figure(
-        list(images.split(n)), title=title, row_labels=[f"{v:.2g}" for v in up.flip(0).tolist()], gap=0,
-        column_labels=[f"{v:.2g}" for v in across.tolist()], note=f"z[0] to the right, z[1] upward; {spacing}",
-        alt=f"{title}: {n} by {n} images decoded from codes with z[0] from {across[0]:.2g} to {across[-1]:.2g} "
-            f"and z[1] from {up[0]:.2g} to {up[-1]:.2g}.",
-    )  # fmt: skip
-
-
-def _axis_values(n: int, extent) -> tuple[Tensor, Tensor]:
-    if extent is None:
-        shares = (torch.arange(n) + 0.5) / n
-        return (torch.special.ndtri(shares),) * 2
-    left, right, bottom, top = extent if isinstance(extent, tuple) else (-extent, extent, -extent, extent)
-    return torch.linspace(left, right, n), torch.linspace(bottom, top, n)
-
-
-@styled
-def interpolation_strip(
-    models: Models, x0: Tensor, x1: Tensor, steps: int = 9, *, spherical: bool = False, pixels: bool = True,
-    title: str = "From one image to another",
-) -> CourseFigure:  # fmt: skip
-    """Decoded codes on the way between two images' codes, a row per model; pixels: below, the mix of the images themselves.
-
-    spherical: along the great circle instead of the straight line. x0, x1: (C, H, W) or (1, C, H, W)."""
-    ends = [batch(x0).cpu(), batch(x1).cpu()]
-    t, rows, labels = torch.linspace(0, 1, steps), [], []
-    for name, model in named(models, "codes").items():
-        (start, end), _ = ask.encoded(model, torch.cat(ends))
-        between = ask.decoded(model, ask.path_between(start, end, t, spherical))
-        rows.append([ends[0][0], *between, ends[1][0]])
-        labels.append(name)
-    if pixels:
-        mix = (1 - t.view(-1, 1, 1, 1)) * ends[0] + t.view(-1, 1, 1, 1) * ends[1]
-        rows.append([None, *mix, None])
-        labels.append("pixels")
-    alt = f"{title}: the first image, {steps} steps between its code and the second's, decoded, and the second image; "
-    alt += f"rows: {', '.join(labels)}. The pixel row shows two images fading through each other." if pixels else "one row."
-    columns = ["input", *(f"{v:.3g}" for v in t.tolist()), "input"]
-    return rows_figure(rows, title=title, row_labels=labels, column_labels=columns, alt=alt)
-
-
-@styled
-def traversal(
-    model: LatentModel, x: Tensor | None = None, dims: Sequence[int] | None = None, span: float = 3.0, steps: int = 9, *,
-    base: int = 0, names: Sequence[str] = (), title: str = "",
-) -> CourseFigure:  # fmt: skip
-    """One latent dimension a row, the others held at the code of image x[base] (the origin without x).
-
-    With a prior the dimension takes values from -span to span; an autoencoder's, which has none, moves by -span to span of
-    its own standard deviations over x around the image's code, so x must hold two or more images.
-    dims: default the six that carry most, measured on x. names: of the rows, in place of z[i]."""
-    x = None if x is None else batch(x)
-    leading, _, _ = ask.leading_dims(model, x, 6)
-    dims = leading if dims is None else list(dims)
-    if not dims or not all(0 <= d < model.latent_dim for d in dims):
-        raise reject("dims", dims, f"one or more of 0 to {model.latent_dim - 1}")
-    values, rows = torch.linspace(-span, span, steps), []
-    codes, logvar = (torch.zeros(1, model.latent_dim), torch.zeros(1)) if x is None else ask.encoded(model, x)
-    if logvar is None and len(codes) < 2:
-        raise reject("x", "one image", "two or more", "An autoencoder's codes have no scale of their own.")
-    for dim in dims:
-        z = codes[base].repeat(steps, 1)  # (steps, Z)
-        z[:, dim] = values if logvar is not None else z[:, dim] + values * codes[:, dim].std()
-        rows.append(ask.decoded(model, z))
-    unit = "value of the dimension" if logvar is not None else "standard deviations away from the image's own value"
-    title = title or "Traversals: one dimension at a time"
-    labels = list(names) or [f"z[{d}]" for d in dims]
-    return rows_figure(
-        rows, title=title, row_labels=labels, column_labels=[f"{v:+.3g}" if v else "0" for v in values.tolist()],
-        note=f"Columns: {unit}.", alt=f"{title}: a row of {steps} decoded images for each of {', '.join(labels)}, "
-        f"from {-span:g} to {span:g} ({unit}), all else held.",
-    )  # fmt: skip

@@ -48,8 +48,9 @@ def latent_map(model, images: ImageSet, *, limit: int = 3000, title: str = "") -
     axes.set(xlabel=labels[0], ylabel=labels[1], title=title)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.2, handletextpad=0.1)
     low, high = spots.min(0), spots.max(0)
-    alt = f"{title} as a scatter plot, colored by class. {labels[0]} runs from {low[0]:.2g} to {high[0]:.2g}, {labels[1]} "
-    return with_alt(figure, f"{alt}from {low[1]:.2g} to {high[1]:.2g}; each class's name stands at its median.")
+    runs = " and ".join(f"{n} from {a:.2g} to {b:.2g}" for n, a, b in zip(labels, low, high, strict=True))
+    alt = f"{title} as a scatter plot, colored by class: {runs}. Each class's name stands at its median."
+    return with_alt(figure, alt)
 
 
 def _plane(codes: Tensor) -> tuple[np.ndarray, tuple[str, str]]:
@@ -66,9 +67,11 @@ def _plane(codes: Tensor) -> tuple[np.ndarray, tuple[str, str]]:
 
 
 @styled
-def kl_per_dimension(models: Models, images: Tensor, *, threshold: float = ACTIVE_NATS, title: str = "") -> CourseFigure:
-    """Mean KL of each latent dimension over the images, in nats, the largest first, with the dimensions above `threshold` in
-    color. A dict of models gives panels side by side on one scale."""
+def kl_per_dimension(
+    models: Models, images: Tensor, *, threshold: float = ACTIVE_NATS, title: str = ""
+) -> CourseFigure:
+    """Mean KL of each latent dimension over the images, in nats, the largest first, with the dimensions above
+    `threshold` in color. A dict of models gives panels side by side on one scale."""
     models = named(models)
     figure = new_figure(height=320)
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
@@ -103,7 +106,8 @@ def prior_vs_aggregate(
     models: Models, images: Tensor, dims: int = 4, *, generator: torch.Generator | None = None, title: str = ""
 ) -> CourseFigure:
     """Histograms of the codes of many images against the prior's density N(0, 1), a row per model, for the `dims`
-    dimensions that carry most. A VAE's codes are samples of q(z|x), so that their mixture is the aggregate posterior."""
+    dimensions that carry most. A VAE's codes are samples of q(z|x), so that their mixture is the aggregate
+    posterior."""
     models, generator = named(models), generator or torch.Generator().manual_seed(0)
     shown = min(dims, *(m.latent_dim for m in models.values()))
     figure = new_figure(height=60 + 190 * len(models))
@@ -121,14 +125,16 @@ def prior_vs_aggregate(
     grid[0, 0].legend(loc="upper left", fontsize=7.5, handlelength=1.2)
     title = title or "Codes of many images, and the prior that samples come from"
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    return with_alt(figure, f"Histograms of codes against the standard normal density. {'; '.join(facts)} (the prior has 1).")
+    return with_alt(
+        figure, f"Histograms of codes against the standard normal density. {'; '.join(facts)} (the prior has 1)."
+    )
 
 
 def _against_prior(axes, values: np.ndarray, name: str) -> None:
     reach = max(3.5, np.abs(values).max())
     x = np.linspace(-reach, reach, 200)
     axes.hist(values, 50, density=True, color=COLORS["sky"], alpha=0.75, label="codes")
-    axes.plot(x, np.exp(-x**2 / 2) / np.sqrt(2 * np.pi), color=COLORS["vermilion"], lw=1.6, label="N(0, 1)")
+    axes.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=COLORS["vermilion"], lw=1.6, label="N(0, 1)")
     axes.set_xlabel(name)
     axes.set_title(f"mean {values.mean():.2g}, std {values.std():.2g}", size=8.5, weight="normal")
 
@@ -147,7 +153,10 @@ def posterior_collapse(
     for (left, right), (name, model) in zip(grid, models.items(), strict=True):
         shown = images[:6].cpu()
         pairs = [[as_bytes(im) for im in batch_] for batch_ in (shown, ask.reconstructed(model, shown))]
-        framed = [np.concatenate([np.pad(im, ((1, 1), (1, 1), (0, 0)), constant_values=255) for im in row], 1) for row in pairs]
+        framed = [
+            np.concatenate([np.pad(im, ((1, 1), (1, 1), (0, 0)), constant_values=255) for im in row], 1)
+            for row in pairs
+        ]
         left.imshow(np.concatenate(framed, 0), interpolation="nearest")
         left.set_axis_off()
         error = ask.squared_error(images, ask.reconstructed(model, images)).mean()
@@ -168,7 +177,8 @@ def mutual_information(
 ) -> CourseFigure:
     """A heat map of how much each latent dimension (column) knows of each factor (row), with the numbers in the cells.
 
-    information: (F, Z), as Disentanglement.information (nats); divide by its entropy for shares and say so in `unit`."""
+    information: (F, Z), as Disentanglement.information (nats); divide by its entropy for shares and say so in
+    `unit`."""
     table = np.asarray(information, dtype=float)
     if table.ndim != 2 or len(table) != len(factor_names):
         raise reject("factor_names", f"{len(factor_names)} names", f"one per row of {table.shape}")
@@ -188,4 +198,6 @@ def mutual_information(
     axes.set_title(title or f"What each latent dimension knows of each factor ({unit}){gap}")
     figure.colorbar(shades, ax=axes, label=unit, pad=0.01).outline.set_visible(False)
     best = "; ".join(f"{f}: most in z[{r.argmax()}], {r.max():.2f}" for f, r in zip(factor_names, table, strict=True))
-    return with_alt(figure, f"Heat map of the mutual information between factors and latent dimensions in {unit}{gap}. {best}.")
+    return with_alt(
+        figure, f"Heat map of the mutual information between factors and latent dimensions in {unit}{gap}. {best}."
+    )

@@ -79,8 +79,8 @@ def path_between(start: Tensor, end: Tensor, t: Tensor | float, spherical: bool 
 def importance(model: LatentModel, x: Tensor | None = None) -> tuple[Tensor, str]:
     """How much each latent dimension carries, (Z,), and its unit.
 
-    With an encoder and two or more images: model.latent_importance. Else: how far (squared error) the decoded image moves
-    when that dimension alone goes from -1 to 1."""
+    With an encoder and two or more images: model.latent_importance. Else: how far (squared error) the decoded image
+    moves when that dimension alone goes from -1 to 1."""
     if model.has_encoder and x is not None and len(x) > 1:
         unit = "variance" if model.encode(x[:1].to(model.device)).logvar is None else "nats"
         return model.latent_importance(x).cpu(), unit

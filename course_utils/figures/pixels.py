@@ -62,11 +62,15 @@ def rows_figure(
     h, w, _ = shapes.pop()
     columns, left = max(map(len, pictures)), label_width(row_labels) + GAP
     scale = scale or fitting_scale(w, columns, WIDTH - left, gap)
-    caption_px = [LINE_PX * max(map(_lines, captions[r]), default=0) if r < len(captions) else 0 for r in range(len(rows))]
+    caption_px = [
+        LINE_PX * max(map(_lines, captions[r]), default=0) if r < len(captions) else 0 for r in range(len(rows))
+    ]
     head = TITLE_PX * bool(title) + (LINE_PX + 3) * max(map(_lines, column_labels), default=0)
     tops = head + GAP + np.cumsum([0] + [h * scale + gap + below for below in caption_px])
     lefts = left + (w * scale + gap) * np.arange(columns)
-    wide = max(left + columns * (w * scale + gap), int(len(title) * TITLE_CHAR_PX) + 10, int(len(note) * CAPTION_CHAR_PX) + 10)
+    wide = max(
+        left + columns * (w * scale + gap), int(len(title) * TITLE_CHAR_PX) + 10, int(len(note) * CAPTION_CHAR_PX) + 10
+    )
     high = int(tops[-1]) + 20 * bool(note)
 
     canvas = np.full((high, wide, 3), 255, np.uint8)

@@ -15,7 +15,8 @@ from ..errors import reject
 
 DPI = 110
 WIDTH = 840  # pixels: what a notebook's text column shows without shrinking
-# Okabe and Ito's palette (2008), told apart with every common kind of color vision; its yellow is left out, too pale on white.
+# Okabe and Ito's palette (2008), told apart with every common kind of color vision; its yellow is left out, too pale
+# on white.
 COLORS = {
     "blue": "#0072B2",
     "vermilion": "#D55E00",
@@ -111,14 +112,16 @@ def png_of(picture: Image.Image) -> bytes:
 
 
 def bundle(figure: Figure) -> tuple[dict, dict]:
-    """What a notebook needs to show a figure: ({type: data}, {type: metadata}), the alternative text in the metadata."""
+    """What a notebook needs to show a figure: ({type: data}, {type: metadata}), the alternative text in the
+    metadata."""
     alt = getattr(figure, "course_alt", "")
     data = {"image/png": base64.b64encode(to_png(figure)).decode("ascii"), "text/plain": alt or repr(figure)}
     return data, {"image/png": {"alt": alt}} if alt else {}
 
 
 def show(figure: Figure, alt: str = "") -> None:
-    """Show a figure here and now, in the middle of a cell or in a loop. alt: for a figure that brings no text of its own."""
+    """Show a figure here and now, in the middle of a cell or in a loop. alt: for a figure that brings no text of its
+    own."""
     from IPython.display import display
 
     if alt:

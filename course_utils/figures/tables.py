@@ -56,8 +56,8 @@ def metric_table(
 ) -> Table:  # fmt: skip
     """A Table of dicts. columns: the keys to show, in order, or {key: heading}; default every key, as they come.
 
-    best: {key: "min" or "max"}: the best cell of that column in bold (a star in plain text). Numbers are rounded to `digits`
-    significant ones; what a row does not have is a dash."""
+    best: {key: "min" or "max"}: the best cell of that column in bold (a star in plain text). Numbers are rounded to
+    `digits` significant ones; what a row does not have is a dash."""
     keys = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
     if not rows or not keys:
         raise reject("rows", f"{len(rows)} rows", "one or more dicts with something in them")

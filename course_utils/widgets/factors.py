@@ -32,9 +32,9 @@ def rendered(values: tuple[int, ...], size: int) -> Tensor:
 class FactorExplorer(Panel):
     """Set the factors a picture was made from and watch which latent dimensions answer.
 
-    models: a model with an encoder, trained on `shapes`, or a dict of them. The bars are the posterior's mean, a mark where
-    each was at the start, and a bar that moved is orange: in a disentangled code one slider moves one bar. At most twelve
-    bars, those that carry most over all values of the factors. `z` is the code on show, (1, Z)."""
+    models: a model with an encoder, trained on `shapes`, or a dict of them. The bars are the posterior's mean, a mark
+    where each was at the start, and a bar that moved is orange: in a disentangled code one slider moves one bar. At
+    most twelve bars, those that carry most over all values of the factors. `z` is the code on show, (1, Z)."""
 
     def __init__(self, models: Models):
         super().__init__(models, None)
@@ -79,7 +79,9 @@ class FactorExplorer(Panel):
 
     def _choose(self) -> None:
         """Which dimensions get a bar, and the code of the starting picture, for the model in use."""
-        spread = known.render(known.grid()[:: 48 * 4 + 1], self.model.data_shape[1]).float() / 255  # 255 of all pictures
+        spread = (
+            known.render(known.grid()[:: 48 * 4 + 1], self.model.data_shape[1]).float() / 255
+        )  # 255 of all pictures
         self.dims = sorted(ask.leading_dims(self.model, spread, MOST_BARS)[0])
         self.start = ask.encoded(self.model, rendered(tuple(START.values()), self.model.data_shape[1]))[0][0]
 
@@ -87,7 +89,9 @@ class FactorExplorer(Panel):
         z = self.z
         made = ask.decoded(self.model, z)
         names = [f"z[{d}]" for d in self.dims]
-        chart = bars(z[0, self.dims].tolist(), names, before=self.start[self.dims].tolist(), reach=REACH, size=(260, 178))
+        chart = bars(
+            z[0, self.dims].tolist(), names, before=self.start[self.dims].tolist(), reach=REACH, size=(260, 178)
+        )
         error = ask.squared_error(self.x, made).item()
         tiles = [("rendered", self.x[0]), ("reconstruction", made[0])]
         moved = [f"z[{d}]" for d in self.dims if abs(z[0, d] - self.start[d]) > 0.05 * REACH]
@@ -105,6 +109,6 @@ class FactorExplorer(Panel):
             labels += [name, "reconstruction"]
         return rows_figure(
             rows, title="One factor at a time", row_labels=labels,
-            alt=f"For each of the factors {', '.join(known.SIZES)}: the rendered picture at every value of it, and below "
-                f"the reconstructions of {self.model_choice.value}.",
+            alt=f"For each of the factors {', '.join(known.SIZES)}: the rendered picture at every value of it, "
+                f"and below the reconstructions of {self.model_choice.value}.",
         )  # fmt: skip

@@ -9,9 +9,9 @@ from torch import Tensor
 from ..data.image_set import ImageSet
 from ..errors import reject
 from ..figures import models as ask
-from ..figures.grids import traversal
 from ..figures.models import Models
 from ..figures.style import CourseFigure
+from ..figures.walks import traversal
 from .panel import PICTURES, Panel, caption, control, picker
 from .pictures import row_picture
 
@@ -34,10 +34,10 @@ class Dimensions:
 class LatentExplorer(Panel):
     """Move the latent dimensions that carry most and watch the decoded image.
 
-    models: a LatentModel, or a dict of them by name. images: pictures to start from (a model without an encoder starts from
-    the origin, and with images=None every model does). dims: how many sliders, at most. seed: of the "random" button.
-    The dimensions are those of model.latent_importance over the first images; without an encoder, those that change the
-    decoded image most. `z` is the code on show, (1, Z)."""
+    models: a LatentModel, or a dict of them by name. images: pictures to start from (a model without an encoder
+    starts from the origin, and with images=None every model does). dims: how many sliders, at most. seed: of the
+    "random" button. The dimensions are those of model.latent_importance over the first images; without an encoder,
+    those that change the decoded image most. `z` is the code on show, (1, Z)."""
 
     def __init__(self, models: Models, images: ImageSet | None = None, dims: int = 6, *, seed: int = 0):
         super().__init__(models, images)
@@ -93,7 +93,9 @@ class LatentExplorer(Panel):
         image = self.index is not None and self.model.has_encoder
         if self.index is not None:
             self.index.disabled = not self.model.has_encoder
-        self._set(ask.encoded(self.model, self.x)[0][0] if image else torch.zeros(self.model.latent_dim), from_image=image)
+        self._set(
+            ask.encoded(self.model, self.x)[0][0] if image else torch.zeros(self.model.latent_dim), from_image=image
+        )
 
     def _set(self, base: Tensor, from_image: bool) -> None:
         self.base, self.from_image, self._holding, before = base, from_image, True, self._holding

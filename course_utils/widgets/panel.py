@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import contextmanager
 from html import escape
 
@@ -27,7 +27,9 @@ def static() -> bool:
 
 def tooltip(kind: type, text: str) -> dict[str, str]:
     """The keyword under which this widget takes a tooltip: its name changed between ipywidgets 7 and 8."""
-    return {"tooltip" if kind is widgets.Button or "tooltip" in kind.class_trait_names() else "description_tooltip": text}
+    return {
+        "tooltip" if kind is widgets.Button or "tooltip" in kind.class_trait_names() else "description_tooltip": text
+    }
 
 
 def control(kind: type, description: str, about: str, width: str = "21rem", **options):
@@ -41,8 +43,8 @@ class Panel:
     """Base of the panels. `image` holds the picture as PNG bytes, `panel` everything, `z` the codes it is decoded from.
 
     A subclass makes its controls, calls `assemble`, and gives `picture()` -> (PNG bytes, a line about it) and
-    `static_figure()`. Errors in a redraw are written under the picture and raised: a test, a notebook's run and a reader
-    all see them."""
+    `static_figure()`. Errors in a redraw are written under the picture and raised: a test, a notebook's run and a
+    reader all see them."""
 
     def __init__(self, models: Models, images: ImageSet | None):
         self.models: dict[str, LatentModel] = named(models, "model")
@@ -50,7 +52,9 @@ class Panel:
         for name, model in self.models.items():
             if images is not None and tuple(model.data_shape) != images.shape:
                 remedy = "Load the images at the model's size, or leave that model out."
-                raise reject("images", images.shape, f"{tuple(model.data_shape)}, the shape that {name!r} decodes", remedy)
+                raise reject(
+                    "images", images.shape, f"{tuple(model.data_shape)}, the shape that {name!r} decodes", remedy
+                )
         self.image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         self.status = widgets.HTML()
         self.model_choice = control(widgets.Dropdown, "model", "Which model decodes", options=list(self.models))
@@ -98,7 +102,9 @@ class Panel:
         changed.observe(respond, names="value")
 
     def button(self, description: str, about: str, action: Callable[[], None]) -> widgets.Button:
-        made = widgets.Button(description=description, **tooltip(widgets.Button, about), layout=widgets.Layout(width="7rem"))
+        made = widgets.Button(
+            description=description, **tooltip(widgets.Button, about), layout=widgets.Layout(width="7rem")
+        )
         made.on_click(lambda _: action())
         return made
 
@@ -106,7 +112,9 @@ class Panel:
         """Put the controls above the picture; rows: widgets, or lists of widgets that stand side by side."""
         first = [self.model_choice] if len(self.models) > 1 else []
         wrap = widgets.Layout(flex_flow="row wrap")
-        lines = [widgets.HBox(list(row), layout=wrap) if isinstance(row, list | tuple) else row for row in (*first, *rows)]
+        lines = [
+            widgets.HBox(list(row), layout=wrap) if isinstance(row, list | tuple) else row for row in (*first, *rows)
+        ]
         self.panel = widgets.VBox([*lines, self.image, self.status])
         self.redraw()
 
@@ -138,7 +146,3 @@ def caption(images: ImageSet, index: int) -> str:
     """An image's class, or its number."""
     known = images.labels is not None and images.class_names
     return images.class_names[int(images.labels[index])] if known else f"image {index}"
-
-
-def about_model(models: Mapping[str, LatentModel], name: str) -> str:
-    return f"{name}: " if len(models) > 1 else ""

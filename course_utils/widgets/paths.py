@@ -1,4 +1,5 @@
-"""TraversalExplorer and InterpolationExplorer: walks through the latent space, along one dimension or between two codes."""
+"""TraversalExplorer and InterpolationExplorer: walks through the latent space, along one dimension or between two
+codes."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ from torch import Tensor
 from ..data.image_set import ImageSet
 from ..errors import reject
 from ..figures import models as ask
-from ..figures.grids import traversal
 from ..figures.models import Models
 from ..figures.pixels import rows_figure
 from ..figures.style import CourseFigure, styled
+from ..figures.walks import traversal
 from .panel import PICTURES, Panel, caption, control, picker
 from .pictures import row_picture
 
@@ -22,8 +23,8 @@ SEEDS = 100  # codes to choose from where there is no image to encode
 class TraversalExplorer(Panel):
     """Choose one latent dimension and see its whole range at once, everything else held at the image's code.
 
-    models, images: as for LatentExplorer. dims: how many dimensions to offer, those that carry most first. steps: images
-    in the strip. `z` are the codes on show, (steps, Z)."""
+    models, images: as for LatentExplorer. dims: how many dimensions to offer, those that carry most first. steps:
+    images in the strip. `z` are the codes on show, (steps, Z)."""
 
     def __init__(self, models: Models, images: ImageSet | None = None, dims: int = 12, *, steps: int = 9):
         super().__init__(models, images)
@@ -95,8 +96,8 @@ class TraversalExplorer(Panel):
 class InterpolationExplorer(Panel):
     """Choose two images and go from the code of one to the code of the other, straight or along the sphere.
 
-    models, images: as for LatentExplorer; where there is nothing to encode, the ends are codes drawn from the prior. Beside
-    the decoded code stands the mix of the two pictures' pixels. `z` is the code on show, (1, Z)."""
+    models, images: as for LatentExplorer; where there is nothing to encode, the ends are codes drawn from the prior.
+    Beside the decoded code stands the mix of the two pictures' pixels. `z` is the code on show, (1, Z)."""
 
     def __init__(self, models: Models, images: ImageSet | None = None):
         super().__init__(models, images)
@@ -137,7 +138,12 @@ class InterpolationExplorer(Panel):
         codes, pictures = self.ends()
         t, z = self.t.value, self.z
         mix = (1 - t) * pictures[0] + t * pictures[1]
-        tiles = [("from", pictures[0]), ("decoded", ask.decoded(self.model, z)[0]), ("to", pictures[1]), ("pixels mixed", mix)]
+        tiles = [
+            ("from", pictures[0]),
+            ("decoded", ask.decoded(self.model, z)[0]),
+            ("to", pictures[1]),
+            ("pixels mixed", mix),
+        ]
         lengths = f"length of the code {z.norm():.2f}, of its ends {codes[0].norm():.2f} and {codes[1].norm():.2f}"
         return row_picture(tiles), lengths
 
@@ -151,6 +157,6 @@ class InterpolationExplorer(Panel):
         return rows_figure(
             rows, title="From one image to another", row_labels=["codes", "pixels"],
             column_labels=["from", *(f"{v:.3g}" for v in t.tolist()), "to"],
-            alt=f"Nine steps between two codes on the {self.path.value} path, decoded; below, the two images' pixels mixed "
-                "in the same shares.",
+            alt=f"Nine steps between two codes on the {self.path.value} path, decoded; below, the pixels of "
+                "the two images mixed in the same shares.",
         )  # fmt: skip

@@ -60,7 +60,8 @@ def fitted(words: str, width: float) -> str:
 
 
 def bars(values: Sequence[float], names: Sequence[str], *, before: Sequence[float], reach: float, size=(220, 180)):
-    """Horizontal bars from -reach to reach, one a name; a thin mark where each was `before`, so that one sees what moved."""
+    """Horizontal bars from -reach to reach, one a name; a thin mark where each was `before`, so that one sees what
+    moved."""
     canvas = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(canvas)
     left, step = 44, (size[1] - LINE) / len(values)
