@@ -1,0 +1,528 @@
+# ---
+# title: Autoencoders
+# question: How few numbers can hold a picture, what is lost, and what are the numbers good for?
+# minutes: 90
+# goals:
+#   - write an autoencoder, its loss and its training loop, with every sum and mean in its place
+#   - say what a code of 2, 16 or 128 numbers keeps, what it drops first, and why
+#   - tell what the nonlinearity buys over principal components
+#   - read a map of codes, walk between codes, remove noise
+#   - measure why decoding noise fails, and why a small error does not mean a familiar picture
+# prerequisites:
+#   - PyTorch tensors, modules and one training loop
+#   - matrix products and eigenvectors, for the comparison with principal components
+# checkpoints: [ae_fashion_z2, ae_fashion_z16, ae_fashion_z128, ae_fashion_denoise]
+# modes:
+#   LOAD: loads the shipped models (under a minute on two CPU cores)
+#   FAST: trains each model for 400 steps on 10,000 images (some 2 minutes)
+#   FULL: trains each model as its recipe says, 20 epochs of Fashion-MNIST (some 6 minutes a model on one CPU core)
+# ---
+
+# %% tags=["setup"]
+import inspect
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils import checkpoints, data, figures, recipes, widgets
+from course_utils.exercises import check, hint, progress
+from course_utils.figures.autoencoders import (
+    codes_and_noise, curves_with_limit, decoded_codes, denoising_errors, error_by_code_size, loss_by_frequency,
+)
+from course_utils.methods import Autoencoder
+from course_utils.methods.autoencoder import sse
+
+test = data.load("fashion-mnist-mini", "test")
+some = test.floats(range(0, 320, 40))  # (8, 1, 32, 32), in [0, 1]
+
+# %% [markdown]
+# ## The question, in one picture
+#
+# A picture of a garment is 32 x 32 = 1024 numbers. Below, each garment was squeezed into a **code** of 128, 16, or just 2
+# numbers, and drawn again from the code alone.
+
+# %% tags=["figure"]
+models = {size: recipes.obtain(f"ae_fashion_z{size}", MODE) for size in (2, 16, 128)}
+figures.bottleneck_sweep({f"{size} numbers": model for size, model in models.items()}, some)
+
+# %% [markdown]
+# Two numbers give the kind of garment and its rough shape. Sixteen give *this* garment, without its print. What follows asks what
+# each further number buys, what goes first when numbers are short, and what one can do with codes.
+#
+# ## Two networks and one loss
+#
+# | symbol | meaning | shape in code |
+# |---|---|---|
+# | $x$ | an image, pixels in $[0, 1]$ | `(B, C, H, W)`: batch, channels, height, width |
+# | $z$ | its code, $Z$ numbers | `(B, Z)` |
+# | $\mathrm{enc}$ | the **encoder**, a network: $z = \mathrm{enc}(x)$ | |
+# | $\mathrm{dec}$ | the **decoder**, a network: $\hat x = \mathrm{dec}(z)$ | |
+# | $\hat x$ | the **reconstruction** (`x_hat`) | `(B, C, H, W)` |
+#
+# The code is the **bottleneck**: everything that the decoder knows of $x$ has to pass through $Z$ numbers.
+
+# %%
+with torch.no_grad():
+    z = models[16].encode(some).mean        # .mean: the code itself; chapter 02 says why it is called so
+    x_hat = models[16].decode(z)
+print(f"x {tuple(some.shape)}  ->  z {tuple(z.shape)}  ->  x_hat {tuple(x_hat.shape)}")
+print("the first garment's code:", [f"{value:.1f}" for value in z[0]])
+
+# %% [markdown] tags=["exercise"]
+# Both networks are trained together, on one demand: $\hat x$ should be $x$. The loss is the **squared error**, *summed* over the
+# values of an image, and then the *mean* over the images of the batch:
+#
+# $$\frac1B \sum_{b=1}^{B} \left\|x_b - \hat x_b\right\|^2$$
+#
+# Where to sum and where to average looks like a detail here, where it only scales the loss. From chapter 02 on, a second term
+# stands beside it, and it decides what is learned.
+
+# %% tags=["exercise"]
+def reconstruction_loss(x, x_hat):
+    """Squared error, summed over C, H and W, mean over the batch.
+
+    x, x_hat: (B, C, H, W), images and their reconstructions. Returns a scalar."""
+    ### BEGIN SOLUTION
+    return (x - x_hat).square().flatten(1).sum(1).mean()
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("1.1")
+
+# %% [markdown]
+# That is all one needs. Here is a whole autoencoder in plain PyTorch, with your loss: two small dense networks and a loop.
+# `activation` is what stands between their layers; keep it in mind.
+
+# %%
+train = data.load("fashion-mnist-mini", "train")
+garments, held_out = train.floats(), test.floats(slice(0, 1000))    # (10000, 1, 32, 32) and (1000, 1, 32, 32)
+
+def dense_autoencoder(code_size, activation=nn.ReLU):
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(1024, 256), activation(), nn.Linear(256, code_size))
+    decoder = nn.Sequential(nn.Linear(code_size, 256), activation(), nn.Linear(256, 1024), nn.Unflatten(1, (1, 32, 32)))
+    return nn.Sequential(encoder, decoder)
+
+def train_dense(net, loss=lambda net, x: reconstruction_loss(x, net(x)), steps=200):
+    """Adam on batches of 128; returns the squared error on test images along the way."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
+    generator, history = torch.Generator().manual_seed(0), {"step": [], "sse": []}
+    for step in range(steps + 1):
+        if step and step % 20 == 0:
+            with torch.no_grad():
+                history["step"].append(step)
+                history["sse"].append(sse(held_out, net(held_out)).mean().item())
+        x = garments[torch.randint(len(garments), (128,), generator=generator)]
+        value = loss(net, x)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return history
+
+dense = dense_autoencoder(2)
+with_relu = train_dense(dense)
+print(f"2 numbers, 200 steps: squared error {with_relu['sse'][-1]:.1f} per test image")
+
+# %% [markdown]
+# The package's autoencoder is the same thing with convolutions. Its step reads like the loop above: `update("model", loss)` sends
+# the gradients into the model's parameters and steps the optimizer, and `input_noise` is for later.
+
+# %%
+print(inspect.getsource(Autoencoder.step))
+
+# %% [markdown]
+# The models of the first picture were trained so, for 20 epochs on all 60,000 garments. Their curves were recorded beside their
+# weights (`val`: measured on the test images, which training never sees).
+
+# %% tags=["figure"]
+recorded = {name: checkpoints.curves(name) for name in ("ae_fashion_z2", "ae_fashion_z16", "ae_fashion_z128")}
+figures.training_curves(recorded, "sse", log=True)
+
+# %% [markdown]
+# ## What is dropped first
+
+# %% [markdown] tags=["exercise"]
+# A network that is short of numbers spends them where the loss is highest. So what does squared error care about? Take the test
+# images and change each
+#
+# - **a**: moved to the right by one pixel,
+# - **b**: blurred, each pixel the average of its 3 x 3 neighborhood, which wipes out print and texture,
+# - **c**: darker by a tenth,
+# - **d**: with Gaussian noise of standard deviation 0.05.
+#
+# Which change has the *largest* squared error, on average? Answer before you run on: `"a"`, `"b"`, `"c"` or `"d"`.
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+answer_1_2 = "a"
+### END SOLUTION
+
+# %% tags=["check"]
+check("1.2")
+
+# %% tags=["figure"]
+x = held_out
+changed = {
+    "a: moved": x.roll(1, dims=3),
+    "b: blurred": F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), 3, stride=1),
+    "c: darker": 0.9 * x,
+    "d: noise": x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)),
+    "2 numbers": models[2].reconstruct(x),
+}
+errors = {name: sse(x, y).mean().item() for name, y in changed.items()}
+figures.image_grid(
+    torch.stack([x[160], *(y[160].clamp(0, 1) for y in changed.values())]), columns=6,
+    titles=["input", *(f"{name}: {error:.1f}" for name, error in errors.items())],
+    title="One garment, and the mean squared error over 1,000 test images",
+)
+
+# %% [markdown]
+# To the loss, moving a garment by a pixel, which nobody would notice, is a bigger mistake than wiping out its print. It is even bigger
+# than describing the garment by two numbers. So the first numbers go to outline and brightness, and what is cheap to lose
+# goes: print, texture, laces. We can see it by frequency. Take the Fourier transform of images and of errors; which share of the images'
+# variation is lost, from coarse (few cycles per image) to fine?
+
+# %% tags=["figure"]
+loss_by_frequency({f"{size} numbers": model for size, model in models.items()}, held_out)
+
+# %% [markdown]
+# ## Against principal components
+#
+# There is a classic way to describe an image by $k$ numbers: **principal component analysis** (PCA). Subtract the mean image, and keep the
+# coordinates along the $k$ directions in which images vary most. They are the eigenvectors of the covariance matrix with the
+# largest eigenvalues. Among all *linear* encoders and decoders none has a smaller squared error on the images it is fitted to. No
+# training, no loop:
+
+# %%
+rows = garments.flatten(1)                                            # (10000, 1024)
+mean = rows.mean(0)
+directions = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors.flip(1)   # (1024, 1024), the largest variance first
+
+def pca_reconstruction(x, k):
+    """x: (B, 1, 32, 32). Encodes each image into k numbers and decodes them."""
+    z = (x.flatten(1) - mean) @ directions[:, :k]                     # (B, k)
+    return (mean + z @ directions[:, :k].T).view_as(x)
+
+def pca_error(k):
+    return sse(held_out, pca_reconstruction(held_out, k)).mean().item()
+
+# %% tags=["figure"]
+error_by_code_size({
+    "principal components": {k: pca_error(k) for k in (1, 2, 4, 8, 16, 32, 64, 128)},
+    "autoencoder": {size: sse(held_out, model.reconstruct(held_out)).mean().item() for size, model in models.items()},
+})
+
+# %% [markdown]
+# With two numbers, the autoencoder is far ahead: garments do not lie near a *plane* in the space of images, but they do lie near a
+# curved surface. The more numbers, the smaller the advantage: with enough directions, straight ones do nearly as well.
+#
+# ### What breaks: take out the nonlinearity
+#
+# The autoencoder's advantage hangs on one flag. Same dense network, same loop, and `activation=nn.Identity` in place of `nn.ReLU`: a
+# product of matrices is a matrix, so encoder and decoder are now linear, however many layers they have.
+
+# %% tags=["figure"]
+linear = dense_autoencoder(2, activation=nn.Identity)
+without = train_dense(linear)
+curves_with_limit(
+    {"with ReLU": with_relu, "without (linear)": without}, pca_error(2), "principal components, 2 numbers",
+    term="sse", title="Two numbers: where a linear network stops",
+)
+
+# %% [markdown]
+# The linear network falls to the line of the principal components and stays there: it *is* principal component analysis, found the slow way.
+# Nothing in its curve says so. If an autoencoder of yours is only as good as PCA, look for a missing nonlinearity.
+#
+# ### Color photographs
+#
+# The same sweep on CIFAR-10 (32 x 32 color photographs of ten kinds of things: 3,072 numbers each), with codes of 16, 128 and 1024
+# numbers. These runs take an hour or more of CPU time, so their curves are recorded; `course train --recipe cifar_ae_z128` makes
+# one again. Here pixels are in $[-1, 1]$, which makes squared errors four times as large as in $[0, 1]$.
+
+# %% tags=["figure"]
+cifar = [name for name in ("cifar_ae_z16", "cifar_ae_z128", "cifar_ae_z1024") if name in checkpoints.manifest()]
+figures.training_curves({name: checkpoints.curves(name) for name in cifar}, "sse", log=True) if cifar else "no such run is recorded here"
+
+# %% [markdown]
+# ## Reading a code
+#
+# Two numbers are a point in the plane. Here are the codes of 2,000 test images. The colors show the class; the network has
+# never seen a class.
+
+# %% tags=["figure"]
+figures.latent_map(models[2], test.subset(slice(0, 2000)))
+
+# %% [markdown]
+# Garments of a kind lie together, because similar pictures get similar codes. How much of "what is it?" do codes keep? Ask the
+# nearest neighbor: find the training image with the nearest code, and guess its class. (Guessing blindly among ten classes is right
+# for one image in ten.)
+
+# %%
+def nearest_neighbor_accuracy(of):
+    """Share of test images whose nearest training image, as `of` describes images (B, numbers), has their class."""
+    nearest = torch.cdist(of(held_out), of(garments[:4000])).argmin(1)        # (1000,)
+    return (train.labels[nearest] == test.labels[:1000]).float().mean().item()
+
+with torch.no_grad():
+    for size, model in models.items():
+        print(f"{size:4} numbers: {nearest_neighbor_accuracy(lambda x: model.encode(x).mean):.0%}")
+print(f"all pixels:   {nearest_neighbor_accuracy(lambda x: x.flatten(1)):.0%}")
+
+# %% [markdown]
+# And backwards: decode a grid of points from the middle of that map.
+
+# %% tags=["figure"]
+with torch.no_grad():
+    plane = models[2].encode(held_out).mean                                   # (1000, 2)
+(left, bottom), (right, top) = plane.quantile(0.05, 0).tolist(), plane.quantile(0.95, 0).tolist()
+figures.decoded_grid(models[2], 14, (left, right, bottom, top))
+
+# %% [markdown]
+# Neighbors look alike, but not every point is a garment: between the regions of the map lie pictures of nothing. Where exactly the
+# decoder can be trusted is a question we will come back to.
+#
+# ## Between two garments
+
+# %% [markdown] tags=["exercise"]
+# Codes can be mixed. Half way between two *pictures* there is a double exposure; half way between two *codes* there may be a garment.
+# Walk in a straight line from one code to the other, both ends included, and decode every stop.
+
+# %% tags=["exercise"]
+def interpolate(model, x0, x1, steps):
+    """Images decoded on the straight line from the code of x0 to the code of x1, ends included, evenly spaced.
+
+    x0, x1: (1, C, H, W). model: `.encode(x).mean` gives codes (B, Z), `.decode(z)` images. Returns (steps, C, H, W)."""
+    ### BEGIN SOLUTION
+    z0, z1 = model.encode(x0).mean, model.encode(x1).mean            # (1, Z) each
+    t = torch.linspace(0, 1, steps).unsqueeze(1)                     # (steps, 1)
+    return model.decode((1 - t) * z0 + t * z1)
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("1.3")
+
+# %% tags=["figure"]
+boot, shirt = some[0:1], some[1:2]
+with torch.no_grad():
+    walk = interpolate(models[16], boot, shirt, 9)
+t = torch.linspace(0, 1, 9).view(-1, 1, 1, 1)
+figures.image_grid(torch.cat([walk, (1 - t) * boot + t * shirt]), columns=9, title="Codes mixed (16 numbers), and pixels mixed")
+
+# %% [markdown]
+# Is the middle of a walk more of a garment than a double exposure is? Measure: for 300 random pairs of test images, how far is the half-way
+# picture from the *nearest* of 4,000 real garments? (A clean held-out garment for scale.)
+
+# %%
+def distance_to_garments(x):
+    """Median squared error between an image and the nearest of 4,000 training images."""
+    return torch.cdist(x.flatten(1), garments[:4000].flatten(1)).min(1).values.square().median().item()
+
+a, b = held_out[:300], held_out[300:600]
+with torch.no_grad():
+    half_way = models[16].decode((models[16].encode(a).mean + models[16].encode(b).mean) / 2)
+print(f"held-out garments   {distance_to_garments(a):5.1f}")
+print(f"codes mixed         {distance_to_garments(half_way):5.1f}")
+print(f"pixels mixed        {distance_to_garments((a + b) / 2):5.1f}")
+
+# %% [markdown]
+# ## Taking noise out
+#
+# A code has no room for noise: noise is different in every pixel, and to describe it takes as many numbers as there are pixels. Why
+# not train for that? Show the network a *noisy* image and demand the *clean* one: a **denoising autoencoder**.
+
+# %% [markdown] tags=["exercise"]
+# Write its loss. The noise is Gaussian with standard deviation `std`, new in every call. Do not clip the noisy images.
+
+# %% tags=["exercise"]
+def denoising_loss(model, x, std):
+    """Squared error between the clean x and what the model makes of x with noise; summed over C, H, W, mean over the batch.
+
+    model: a function of images (B, C, H, W) that returns images. x: (B, C, H, W), clean. std: float. Returns a scalar."""
+    ### BEGIN SOLUTION
+    noisy = x + std * torch.randn_like(x)
+    return (model(noisy) - x).square().flatten(1).sum(1).mean()
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("1.4")
+
+# %% [markdown]
+# Two hundred steps of your loss on the dense network, against two hundred of the plain one. Both then get the same noisy test
+# images.
+
+# %%
+plain, denoiser = dense_autoencoder(128), dense_autoencoder(128)
+train_dense(plain)
+train_dense(denoiser, loss=lambda net, x: denoising_loss(net, x, std=0.3))
+noisy = held_out + 0.3 * torch.randn(held_out.shape, generator=torch.Generator().manual_seed(0))
+with torch.no_grad():
+    for name, net in {"trained on clean images": plain, "trained on noisy images": denoiser}.items():
+        print(f"{name}: squared error to the clean image {sse(held_out, net(noisy)).mean():.1f} (noisy image: {sse(held_out, noisy).mean():.1f})")
+
+# %% [markdown]
+# The long-trained convolutional models, both with 128 numbers. The denoising one saw noise of standard deviation 0.3 in every step.
+
+# %% tags=["figure"]
+pair = {"plain": models[128], "denoising": recipes.obtain("ae_fashion_denoise", MODE)}
+figures.denoising(pair, some, noise=0.3)
+
+# %% tags=["figure"]
+denoising_errors(pair, held_out[:400], stds=[0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5], trained_at=0.3)
+
+# %% [markdown]
+# Nothing is free: on *clean* images (left end) the denoising model is the worse one. It has learned to distrust detail.
+#
+# ## Decoding noise fails
+#
+# A decoder turns numbers into pictures. So can it *invent* garments: draw random numbers, decode? We take normal noise, $z \sim \mathcal N(0, I)$:
+# every number of the code drawn from the normal distribution with mean 0 and variance 1, independently.
+
+# %% tags=["figure"]
+model, generator = models[16], torch.Generator().manual_seed(3)
+with torch.no_grad():
+    codes, held_codes = model.encode(garments[:4000]).mean, model.encode(held_out).mean     # (4000, 16), (1000, 16)
+noise = torch.randn(1000, 16, generator=generator)
+decoded_codes(model, {"codes of\ngarments": held_codes[:12], "noise": noise[:12]}, title="Decoded: codes of real garments, and noise")
+
+# %% [markdown]
+# Why? Nothing in the loss says *where* codes should lie, only that the decoder must tell them apart. On the map of two numbers one sees
+# where they went, and where the noise falls:
+
+# %% tags=["figure"]
+codes_and_noise(models[2], test.subset(slice(0, 2000)), torch.randn(200, 2, generator=generator))
+
+# %% [markdown]
+# The first thing to mend is plain: give the noise the mean and the covariance of the codes. Does that do it? Three measurements, with 16
+# numbers, for the codes of held-out garments, for noise, and for the fitted noise:
+#
+# - the distance from a code to the nearest of 4,000 training codes (median),
+# - the share of codes that are further from all training codes than 99 % of held-out codes are: the decoder has hardly ever been there,
+# - the round trip: decode, encode the picture, and see how far from the start one lands (median). Where the decoder knows what it does,
+#   one should come back.
+
+# %%
+fitted = codes.mean(0) + noise @ torch.linalg.cholesky(torch.cov(codes.T)).T       # (1000, 16), mean and covariance of the codes
+
+def nearest_code(z):
+    return torch.cdist(z, codes).min(1).values
+
+limit = nearest_code(held_codes).quantile(0.99)
+with torch.no_grad():
+    for name, z in {"held-out garments": held_codes, "noise N(0, I)": noise, "fitted noise": fitted}.items():
+        there_and_back = (model.encode(model.decode(z)).mean - z).norm(dim=1)
+        far = (nearest_code(z) > limit).float().mean()
+        print(f"{name:18} nearest code {nearest_code(z).median():5.1f}   far from all codes {far:6.1%}   round trip {there_and_back.median():5.1f}")
+
+# %% tags=["figure"]
+decoded_codes(model, {"noise": noise[:12], "fitted\nnoise": fitted[:12]}, title="Noise, and noise with the mean and covariance of the codes")
+
+# %% [markdown]
+# Better, and still not garments. A mean and a covariance do not describe a cloud with the shape of that map. One could fit a finer
+# and finer description to the codes. Chapter 02 goes the other way: it makes the codes lie where the noise is.
+#
+# ## Pictures from elsewhere
+#
+# The model with 16 numbers has seen garments and nothing else. What does it make of emoji (turned gray, on black) and of plain shapes?
+
+# %% tags=["figure"]
+emoji = 1 - data.load("noto-emoji", "test", size=32).floats().mean(1, keepdim=True)               # (335, 1, 32, 32)
+shapes = data.load("shapes", "test").floats(slice(0, 4000, 8)).mean(1, keepdim=True)              # (500, 1, 32, 32)
+figures.reconstructions({"16 numbers": model}, torch.cat([emoji[20:300:70], shapes[:500:125]]), title="Emoji and shapes through a network of garments")
+
+# %% [markdown]
+# It draws garments: whatever goes in, what comes out is nearer to real garments than what went in.
+
+# %%
+print(f"emoji:               squared error to the nearest garment {distance_to_garments(emoji):.1f}")
+print(f"their reconstructions:                                    {distance_to_garments(model.reconstruct(emoji)):.1f}")
+
+# %% [markdown]
+# So is the error a detector of foreign pictures: large error, never seen? Look at the histograms before you build one.
+
+# %% tags=["figure"]
+figures.histogram(
+    {name: sse(x, model.reconstruct(x)) for name, x in {
+        "garments (test)": held_out, "garments upside down": held_out[:500].flip(2), "emoji": emoji, "shapes": shapes}.items()},
+    "squared error of the reconstruction", density=True,
+)
+
+# %% [markdown]
+# Many emoji and upside-down garments have errors that garments have as well, and shapes have *smaller* ones: a small bright thing
+# on black has little to get wrong. The error says how *complicated* a picture is as much as how foreign. (Chapter 10 does it better.)
+#
+# ## Play
+#
+# Two numbers, two sliders: start from a garment and look for the borders between kinds. Then switch to 16 numbers: the sliders are the
+# six that vary most, and none has a meaning of its own. `random` draws noise: you know by now what to expect.
+
+# %% tags=["widget"] alt="Panel with a garment, its reconstruction and sliders for the numbers of its code"
+widgets.LatentExplorer({"2 numbers": models[2], "16 numbers": models[16]}, test)
+
+# %% [markdown]
+# And the walk between two garments of your choice:
+
+# %% tags=["widget"] alt="Panel with two garments and a slider for the mix of their codes, with the decoded picture"
+widgets.InterpolationExplorer({"16 numbers": models[16], "2 numbers": models[2]}, test)
+
+# %% [markdown] tags=["exercise"]
+# A colleague reads pictures with an image library, which hands over arrays `(N, H, W, C)`: height, width, and the channels last. PyTorch wants
+# `(N, C, H, W)`. They wrote the function below and trained an autoencoder. The loss falls as it should, and held-out error is fine. But *your*
+# model, which does well on garments, does badly on their data. Run the cells, look at the pictures, find the line, and mend it.
+
+# %% tags=["exercise"]
+def channels_first(images):
+    """Images with the channels last -> the same images with the channels first.
+
+    images: uint8 (N, H, W, C). Returns uint8 (N, C, H, W)."""
+    ### BEGIN BUG
+    # return images.permute(0, 3, 2, 1)
+    ### END BUG
+    ### BEGIN SOLUTION
+    return images.permute(0, 3, 1, 2)
+    ### END SOLUTION
+
+# %% tags=["figure"]
+stored = train.images.permute(0, 2, 3, 1)                               # as an image library hands them over: (N, H, W, C)
+theirs = data.ImageSet(channels_first(stored), None, "the colleague's garments", "train")
+config = Autoencoder.Config(latent_dim=16)
+their_model, their_curves = recipes.quick(config, theirs, steps=60, log_every=3)
+_, our_curves = recipes.quick(config, train, steps=60, log_every=3)
+figures.training_curves({"our garments": our_curves, "the colleague's": their_curves}, "sse")
+
+# %% tags=["figure"]
+x = theirs.floats(slice(0, 1000))
+print(f"squared error of the model with 16 numbers: {sse(garments[:1000], model.reconstruct(garments[:1000])).mean():.1f} on our garments,"
+      f" {sse(x, model.reconstruct(x)).mean():.1f} on the colleague's")
+figures.reconstructions({"theirs, 60 steps": their_model, "ours, 16 numbers": model}, x[:8], title="The colleague's garments")
+
+# %% tags=["check"]
+check("1.5")
+
+# %% [markdown]
+# The loss could not notice: input and target went through the same function, and a network learns lying garments as easily as upright ones.
+# *Look at your data at the place where the network sees it.*
+#
+# ## Key points
+#
+# - An autoencoder is two networks and one demand: draw the picture again from a few numbers. Sum over pixels, mean over the batch.
+# - Squared error pays for position, outline and brightness; print and texture are cheap, so they go first.
+# - Without nonlinearity it is principal component analysis. With it, a few numbers describe a curved surface; with many numbers, the
+#   advantage shrinks.
+# - Codes of similar pictures lie together, and a walk between codes stays nearer to real garments than a mix of pixels.
+# - Noise on the input and a clean target make a denoiser, which pays with detail on clean images.
+# - Nothing says where codes lie: noise falls where no code ever was. And a small error does not mean a familiar picture.
+#
+# **Next:** chapter 02 adds one term to the loss and one line of randomness, and the decoder can be fed noise.
+#
+# ## Further reading
+#
+# - Baldi and Hornik, *Neural Networks and Principal Component Analysis: Learning from Examples Without Local Minima*, Neural Networks 2 (1989).
+# - Hinton and Salakhutdinov, *Reducing the Dimensionality of Data with Neural Networks*, Science 313 (2006).
+# - Vincent et al., *Stacked Denoising Autoencoders*, JMLR 11 (2010).
+# - Alain and Bengio, *What Regularized Auto-Encoders Learn from the Data Generating Distribution*, arXiv 1211.4246: what a denoiser knows.
+# - Nalisnick et al., *Do Deep Generative Models Know What They Don't Know?*, arXiv 1810.09136: foreign pictures that look too familiar.
+# - Bank, Koenigstein and Giryes, *Autoencoders*, arXiv 2003.05991: an overview.
+
+# %%
+progress()
