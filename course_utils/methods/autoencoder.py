@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,10 +37,12 @@ class AutoencoderConfig:
     """standard deviation of noise added to the input only (a denoising autoencoder); the target stays clean"""
 
     def __post_init__(self):
-        if self.latent_dim < 1:
-            raise reject("latent_dim", self.latent_dim, "a whole number of 1 or more", "2 can be drawn, 32 is a good start.")
-        if self.input_noise < 0:
-            raise reject("input_noise", self.input_noise, "0 or more", "It is a standard deviation, in units of pixel values.")
+        if not isinstance(self.latent_dim, int) or self.latent_dim < 1:
+            remedy = "2 can be drawn, 32 is a good start."
+            raise reject("latent_dim", self.latent_dim, "a whole number of 1 or more", remedy)
+        if not 0 <= self.input_noise < math.inf:
+            remedy = "It is a standard deviation, in units of pixel values."
+            raise reject("input_noise", self.input_noise, "0 or more", remedy)
         if any(width < 1 for width in self.widths):
             raise reject("widths", self.widths, "whole numbers of 1 or more")
 

@@ -152,7 +152,7 @@ class VAE(Autoencoder):
         kl = free_bits_kl(kl_per_dim, self.config.free_bits) if self.config.free_bits else kl_per_dim.sum(1).mean()
         loss = negative_elbo(rec.mean(), kl, beta)
         update("model", loss)
-        terms = {"loss": loss, "rec": rec.mean(), "kl": kl_per_dim.sum(1).mean(), "beta": loss.new_tensor(beta)}
+        terms = {"loss": loss, "rec": rec.mean(), "kl": kl_per_dim.sum(1).mean(), "beta": loss.new_full((), beta)}
         return {name: value.detach() for name, value in terms.items()}
 
     def evaluation_terms(self, x, generator=None):

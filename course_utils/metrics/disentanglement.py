@@ -57,7 +57,10 @@ def mutual_information_gap(codes, factors, bins: int = 20) -> Disentanglement:
     1: each factor is known by one dimension alone. 0: two dimensions know it equally, or none knows it. The histogram's
     bias grows with bins^1 and falls with N: take 10,000 codes or more."""
     codes = codes.detach().cpu().double().numpy() if isinstance(codes, torch.Tensor) else np.asarray(codes, dtype=float)
-    factors = _integers(factors.detach().cpu().numpy() if isinstance(factors, torch.Tensor) else factors)
+    factors = np.asarray(factors.detach().cpu() if isinstance(factors, torch.Tensor) else factors)
+    if factors.ndim != 2:
+        raise reject("factors", factors.shape, "(N, F), one column per factor")
+    factors = _integers(factors)
     if codes.ndim != 2 or len(codes) != len(factors):
         raise reject("codes", codes.shape, f"(N, Z) with N = {len(factors)}, one row per row of factors")
     if codes.shape[1] < 2:
