@@ -9,6 +9,7 @@ import errno
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from .. import __version__
@@ -35,6 +36,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 BAD_INPUT, INTERRUPTED = 2, 130
 # The user's to solve, so a sentence and not a traceback: a full disk, a read-only place, a file in place of a folder.
 PLACES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+
+# Set in the processes that Fabric's launcher, torchrun or SLURM start.
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that speaks: of several that train together, only the first does."""
+    return all(not os.environ.get(name, "0").strip("0") for name in RANKS)
 
 
 def usage() -> str:
@@ -74,9 +83,17 @@ def run(argv: Sequence[str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Exit codes: 0 done, 2 bad input (one message on stderr), 130 interrupted. Bugs keep a trace."""
     try:
-        return run(sys.argv[1:] if argv is None else list(argv))
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            code = run(sys.argv[1:] if argv is None else list(argv))
+            sys.stdout.flush()  # here, where a reader who is gone is still caught
+            return code
     except CourseError as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("course_utils"):
+            raise
+        return _complain(f"the package {error.name!r} is not installed. `course doctor` says what to install.")
     except KeyboardInterrupt as interrupt:
         # A command that can go on later says how, as the interrupt's message.
         print(f"\n{interrupt or 'interrupted'}", file=sys.stderr)
@@ -92,9 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else BAD_INPUT
 
 
-def _complain(error: Exception) -> int:
-    from .common import is_chief
+def _note(message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning as a reader wants it: the sentence, without the line of code that gave it."""
+    print(f"note: {message}", file=sys.stderr)
 
+
+def _complain(error: object) -> int:
     if is_chief():
         print(f"error: {error}", file=sys.stderr)
     return BAD_INPUT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,8 @@ import tyro
 
 from ..errors import reject
 
-# What is known of rank: set by Fabric's launcher, torchrun or SLURM in the processes they start.
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
-
 Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
-def is_chief() -> bool:
-    """Whether this process is the one that speaks: of several that train together, only the first does."""
-    return all(not os.environ.get(name, "0").strip("0") for name in RANKS)
 
 
 def parse(spec: Callable, argv: Sequence[str], prog: str, **settings):

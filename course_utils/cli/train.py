@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 
 from ..errors import CourseError, reject
-from .common import is_chief, parse, table
+from . import is_chief
+from .common import parse, table
 
 HELP = """usage: course train METHOD [--dataset NAME] [OPTIONS]
        course train --recipe NAME [OPTIONS]
@@ -104,7 +105,8 @@ def _train_method(method: str, argv: list[str]) -> None:
     about = f"Train the method {method}: {config.__module__.rpartition('.')[2]}.py of the package holds its formulas."
     given = parse(options, argv, f"course train {method}", description=about)
     recipe = Recipe(method, getattr(given, method), given.data.dataset, given.run, size=given.data.size)
-    command = ["course", "train", method, "--dataset", given.data.dataset, *flags(recipe.config, config())]
+    command = ["course", "train", method, "--dataset", given.data.dataset]
+    command += flags(given.data, DataOptions(given.data.dataset)) + flags(recipe.config, config())
     if given.folder.publish and not given.folder.name:
         raise reject("name", "", "a name", "--publish needs --name, which the manifest will hold.")
     name = given.folder.name or "_".join(filter(None, [method, _plain(recipe.dataset), str(recipe.size or "")]))
