@@ -21,8 +21,10 @@ _watching = False
 
 def _refuse_writes(event: str, arguments: tuple) -> None:
     """An audit hook: opening a file of the repository for writing, or making a folder there, is an error."""
-    if not _watching or event not in ("open", "os.mkdir", "os.rename") or not isinstance(arguments[0], (str, os.PathLike)):
+    if not _watching or event not in ("open", "os.mkdir", "os.rename"):
         return
+    if not isinstance(arguments[0], (str, os.PathLike)):
+        return  # a file descriptor
     if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & WRITING):
         return
     path = Path(os.path.abspath(arguments[1] if event == "os.rename" else arguments[0]))

@@ -37,9 +37,9 @@ def test_the_digest_sees_names_types_shapes_values_and_header():
     base = {"a": torch.zeros(2, 3)}
     others = [{"b": torch.zeros(2, 3)}, {"a": torch.zeros(3, 2)}, {"a": torch.zeros(2, 3, dtype=torch.int32)}]
     others += [{"a": torch.tensor([[0, 0, 0], [0, 0, 1e-40]])}, {"a": torch.zeros(2, 3), "b": torch.zeros(0)}]
-    digests = {tensors.digest(base, {}), tensors.digest(base, {"x": 1}), *(tensors.digest(other, {}) for other in others)}
+    digests = {tensors.digest(base, {}), tensors.digest(base, {"x": 1})} | {tensors.digest(o, {}) for o in others}
     assert len(digests) == 7
-    plain, last = torch.randn(2, 3, 4, 4), None
+    plain = torch.randn(2, 3, 4, 4)
     last = plain.to(memory_format=torch.channels_last)
     assert tensors.digest({"a": plain}, {}) == tensors.digest({"a": last}, {})  # memory layout is not content
 

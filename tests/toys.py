@@ -56,7 +56,6 @@ class Duel(LatentModel):
     def __init__(self, config=DuelConfig(), data_shape=(3, 8, 8)):  # noqa: B008  (a frozen constant)
         super().__init__(config, data_shape)
         self.left, self.right = nn.Linear(192, 8), nn.Linear(8, 192)
-        self.after_first_update: list[dict] = []
 
     def parameters_of(self, player):
         return list(getattr(self, player).parameters())

@@ -69,7 +69,7 @@ def test_a_worse_posterior_gives_a_lower_bound_that_tightens_with_k(x):
     exact, n = model.exact(x), 5000
     bounds, errors = [], []
     for k in (1, 2, 5, 20, 100):
-        draws = iwae(model, x.repeat(n, 1, 1, 1), k, generator(k)).view(n, 4)  # n independent draws of each image's bound
+        draws = iwae(model, x.repeat(n, 1, 1, 1), k, generator(k)).view(n, 4)  # n draws of each image's bound
         bounds.append(draws.mean(0))
         errors.append(draws.std(0) / math.sqrt(n))
     for lower, upper, a, b in zip(bounds, bounds[1:], errors, errors[1:], strict=False):
@@ -126,8 +126,8 @@ def test_log_mean_exp_does_not_overflow():
 def test_one_seed_gives_one_number_and_the_model_keeps_its_mode():
     model = VAE(VAEConfig(latent_dim=3, network="dcgan64"), (1, 8, 8)).train()
     x = torch.rand(2, 1, 8, 8)
-    first = iwae(model, x, 5, generator(1))
-    assert torch.equal(first, iwae(model, x, 5, generator(1))) and not torch.equal(first, iwae(model, x, 5, generator(2)))
+    first, again, other = (iwae(model, x, 5, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
     assert model.training and not first.requires_grad
 
 

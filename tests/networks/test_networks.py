@@ -50,7 +50,9 @@ def test_other_widths_want_other_multiples(network, widths):
         build_autoencoder(network, (1, 2 * side, side + side // 2), 3, 3, widths)
 
 
-@pytest.mark.parametrize("shape", [(2, 32, 32), (4, 32, 32), (1, 28, 28), (3, 32, 30), (1, 0, 8), (32, 32), (1, 3, 32, 32)])
+@pytest.mark.parametrize(
+    "shape", [(2, 32, 32), (4, 32, 32), (1, 28, 28), (3, 32, 30), (1, 0, 8), (32, 32), (1, 3, 32, 32)]
+)
 @pytest.mark.parametrize("network", AUTOENCODERS)
 def test_other_shapes_are_refused(network, shape):
     with pytest.raises(CourseError, match="data_shape"):
@@ -90,7 +92,7 @@ def test_both_memory_layouts_compute_the_same(network):
 @pytest.mark.parametrize("network", AUTOENCODERS)
 @pytest.mark.parametrize(("row", "column"), [(0, 31), (31, 0), (5, 20), (20, 5)])
 def test_a_decoders_pixels_come_from_the_same_place_of_its_grid(network, row, column):
-    """A decoder that swaps height and width learns all the same; here, what a pixel depends on shows where it comes from."""
+    """A decoder that swaps height and width learns all the same; what a pixel depends on shows where it comes from."""
     decoder = build_autoencoder(network, (1, 32, 32), 4, 4).decoder.eval()
     start = torch.rand(1, *decoder.start, requires_grad=True)
     pixel = decoder.stages(start)[0, 0, row, column]
@@ -102,7 +104,7 @@ def test_a_decoders_pixels_come_from_the_same_place_of_its_grid(network, row, co
 
 @pytest.mark.parametrize("network", AUTOENCODERS)
 def test_a_wide_picture_stays_wide(network):
-    """Height and width cannot be exchanged unnoticed where they differ; and flattening keeps channel, row, column order."""
+    """Where height and width differ they cannot be exchanged unnoticed."""
     nets = build_autoencoder(network, (3, 16, 40), 4, 4)
     seen = {}
     nets.encoder.stages.register_forward_hook(lambda module, args, out: seen.update(features=out))
@@ -122,4 +124,4 @@ def test_an_asymmetric_picture_is_learned_the_right_way_round():
         optimizer.step()
         optimizer.zero_grad()
     found = model.reconstruct(x)
-    assert (found - x).square().sum() < 1 < 10 < (found - x.mT).square().sum()
+    assert (found - x).square().sum() < 5 and (found - x.mT).square().sum() > 60  # 35 bright pixels; transposed, 35 others
