@@ -68,9 +68,8 @@ def rows_figure(
     head = TITLE_PX * bool(title) + (LINE_PX + 3) * max(map(_lines, column_labels), default=0)
     tops = head + GAP + np.cumsum([0] + [h * scale + gap + below for below in caption_px])
     lefts = left + (w * scale + gap) * np.arange(columns)
-    wide = max(
-        left + columns * (w * scale + gap), int(len(title) * TITLE_CHAR_PX) + 10, int(len(note) * CAPTION_CHAR_PX) + 10
-    )
+    words = max(len(title) * TITLE_CHAR_PX, len(note) * CAPTION_CHAR_PX)
+    wide = int(max(lefts[-1] + w * scale + GAP, words + 10))
     high = int(tops[-1]) + 20 * bool(note)
 
     canvas = np.full((high, wide, 3), 255, np.uint8)
