@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,14 +22,11 @@ def toy_entry(number: str) -> SimpleNamespace:
     )
 
 
-def tree() -> set[str]:
-    """Files of the checkout that a notebook might leave behind: all but build products and what git ignores anyway."""
-    skipped = {".git", ".venv", ".venv-colab", "build", "runs", "__pycache__", ".pytest_cache", ".ruff_cache"}
-    found = set()
-    for folder, subfolders, files in os.walk(ROOT):
-        subfolders[:] = [s for s in subfolders if s not in skipped and not s.endswith(".egg-info")]
-        found |= {os.path.join(folder, f) for f in files if not f.endswith((".part", ".pyc"))}
-    return found
+def tree() -> set[Path]:
+    """Files where a notebook might leave something behind: beside the notebooks, the data, the weights, at the top."""
+    folders = [ROOT / name for name in ("notebooks", "data", "checkpoints")]
+    below = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return below | {path for path in ROOT.iterdir() if path.is_file() or path.name == "runs"}
 
 
 def first_figure(path: Path) -> float:
