@@ -106,17 +106,19 @@ def codes_and_noise(
         )
         axes.scatter(*noise.T.numpy(), s=26, lw=1.1, marker="x", color=COLORS["vermilion"], label="noise, N(0, I)")
         axes.set_xlabel("z[0]")
-    left.set(ylabel="z[1]", title=title)
+    left.set_ylabel("z[1]")
+    left.set_title("all codes", weight="normal", size=9.5)
+    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     right.set(xlim=(-reach, reach), ylim=(-reach, reach))
-    right.set_title("the same, where the noise is", weight="normal", size=9.5)
+    right.set_title("the square on the left, enlarged", weight="normal", size=9.5)
     corners = [-reach, reach, reach, -reach, -reach], [-reach, -reach, reach, reach, -reach]
     left.plot(*corners, color=INK, lw=1)
     left.legend(loc="best", markerscale=1.4)
     inside = (codes.abs() <= noise.abs().max()).all(1).float().mean().item()
     return with_alt(
         figure,
-        f"{len(codes)} codes in the plane, standard deviations {codes[:, 0].std():.2g} and {codes[:, 1].std():.2g}, with "
-        f"{len(noise)} points of noise near the origin; on the right the part of the plane where the noise is, which holds "
+        f"{len(codes)} codes in the plane, standard deviations {codes[:, 0].std():.2g} and {codes[:, 1].std():.2g}, and "
+        f"{len(noise)} points of noise near the origin; on the right the part of the plane where the noise is. It holds "
         f"{inside:.1%} of the codes.",
     )
 
@@ -167,7 +169,7 @@ def curves_with_limit(
         axes.plot(array(columns["step"]), array(columns[term]), "-o", ms=3.5, color=color, label=run)
     axes.axhline(limit, color=MUTED, ls="--", lw=1.3, label=name)
     last = {run: float(array(columns[term])[-1]) for run, columns in curves.items()}
-    axes.set(xlabel="step", ylabel="squared error per image (test images)", title=title)
+    axes.set(xlabel="step", ylabel="squared error per test image", title=title)
     axes.set_ylim(0.5 * min(limit, *last.values()), 2 * max(limit, *last.values()))
     axes.legend()
     facts = "; ".join(f"{run} ends at {value:.4g}" for run, value in last.items())
@@ -175,9 +177,8 @@ def curves_with_limit(
 
 
 @styled
-def decoded_codes(model, codes: Mapping[str, Tensor], *, title: str = "Decoded codes") -> CourseFigure:
-    """Codes (N, Z) by name, decoded, a row of N images for each name."""
-    rows = [ask.decoded(model, z) for z in codes.values()]
-    names = [name.replace("\n", " ") for name in codes]
-    alt = f"{title}: a row of {len(rows[0])} decoded images for each of {', '.join(names)}."
-    return rows_figure(rows, title=title, row_labels=list(codes), alt=alt)
+def image_rows(rows: Mapping[str, Tensor], *, title: str) -> CourseFigure:
+    """Rows of images (N, C, H, W) by name; values outside [0, 1] are clipped for the picture."""
+    names = [name.replace("\n", " ") for name in rows]
+    alt = f"{title}: a row of up to {max(map(len, rows.values()))} images for each of {', '.join(names)}."
+    return rows_figure([x.clamp(0, 1) for x in rows.values()], title=title, row_labels=list(rows), alt=alt)

@@ -29,6 +29,11 @@ def along(model, x0, x1, t):
     return model.decode(z0 + t * (z1 - z0))
 
 
+def mixed(a, b, n):
+    t = shares(n).view(-1, 1, 1, 1)
+    return (1 - t) * a + t * b
+
+
 def noisy(x, std):
     return x + std * torch.randn(x.shape)
 
@@ -54,7 +59,7 @@ RIGHT = {
     "1.3": [
         one_by_one,
         lambda m, a, b, n: along(m, a, b, shares(n)),
-        lambda m, a, b, n: m.decode(torch.stack([(1 - t) * ends(m, a, b)[0][0] + t * ends(m, a, b)[1][0] for t in shares(n)])),
+        lambda m, a, b, n: m.decode((1 - shares(n)) * ends(m, a, b)[0] + shares(n) * ends(m, a, b)[1]),
         lambda m, a, b, n: along(m, a, b, shares(n)).double(),
     ],
     "1.4": [
@@ -85,18 +90,14 @@ WRONG = [
     ("1.2", "c", "a tenth of the brightness"),
     ("1.2", "d", "standard deviation of 0.05"),
     ("1.2", "all the same", "one letter"),
-    ("1.3", lambda m, a, b, n: (1 - shares(n)).view(-1, 1, 1, 1) * a + shares(n).view(-1, 1, 1, 1) * b, "mixes the *pixels*"),
-    (
-        "1.3",
-        lambda m, a, b, n: torch.stack([torch.lerp(m.reconstruct(a)[0], m.reconstruct(b)[0], t) for t in shares(n)[:, 0]]),
-        "decode first and mix then",
-    ),
+    ("1.3", lambda m, a, b, n: mixed(a, b, n), "mixes the *pixels*"),
+    ("1.3", lambda m, a, b, n: mixed(m.reconstruct(a), m.reconstruct(b), n), "decode first and mix then"),
     ("1.3", lambda m, a, b, n: along(m, a, b, shares(n + 1)[:-1]), "far end is missing"),
     ("1.3", lambda m, a, b, n: along(m, a, b, shares(n + 2)[1:-1]), "both ends are missing"),
     ("1.3", lambda m, a, b, n: along(m, a, b, torch.arange(n).float().unsqueeze(1)), "beyond `x1`"),
     ("1.3", lambda m, a, b, n: along(m, b, a, shares(n)), "backwards"),
     ("1.3", lambda m, a, b, n: m.decode(ends(m, a, b)[0] + shares(n) * ends(m, a, b)[1]), "full weight"),
-    ("1.3", lambda m, a, b, n: ends(m, a, b)[0] + shares(n) * (ends(m, a, b)[1] - ends(m, a, b)[0]), "the result has shape"),
+    ("1.3", lambda m, a, b, n: torch.lerp(*ends(m, a, b), shares(n)), "the result has shape"),
     ("1.4", noisy_target, "compare with the *noisy*"),
     ("1.4", lambda m, x, s: sse(m(x), x).mean(), "sees the clean images"),
     ("1.4", lambda m, x, s: sse(m(x), noisy(x, s)).mean(), "sees the clean images"),
@@ -105,7 +106,7 @@ WRONG = [
     ("1.4", lambda m, x, s: sse(m(noisy(x, s**0.5)), x).mean(), "root of `std`"),
     ("1.4", lambda m, x, s: sse(m(noisy(x, 1.0)), x).mean(), "not scaled"),
     ("1.4", lambda m, x, s: sse(m(x + s * torch.rand_like(x)), x).mean(), "never negative"),
-    ("1.4", lambda m, x, s: sse(m(x + s * torch.randn(x.shape[1:])), x).mean(), "the same noise. draw it with the shape"),
+    ("1.4", lambda m, x, s: sse(m(x + s * torch.randn(x.shape[1:])), x).mean(), "draw it with the shape"),
     ("1.4", seeded, "two calls draw the same noise"),
     ("1.4", lambda m, x, s: F.mse_loss(m(noisy(x, s)), x), "averaged over the pixels"),
     ("1.4", lambda m, x, s: sse(m(noisy(x, s)), x), "the result has shape"),
