@@ -284,6 +284,13 @@ def test_latent_map_has_every_class_once_and_the_prior_for_two_dimensions(image_
     assert len(drawn) == 40 and np.allclose(np.sort(drawn[:, 0]), np.sort(codes[:, 0]), atol=1e-6)
 
 
+def test_names_on_a_latent_map_do_not_cover_each_other(image_set):
+    figure = figures.latent_map(autoencoder(2), image_set)  # untrained: all classes lie on the same spot
+    figures.to_png(figure)
+    boxes = [t.get_window_extent() for t in figure.axes[0].texts]
+    assert len(boxes) == 10 and not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_kl_per_dimension_draws_the_mean_kl_sorted(x):
     model = vae()
     figure = figures.kl_per_dimension(model, x, threshold=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ ACTIVE_NATS = 0.1  # a dimension below this mean KL tells next to nothing of the
 
 @styled
 def latent_map(model, images: ImageSet, *, limit: int = 3000, title: str = "") -> CourseFigure:
-    """Codes of labeled images as points, one color and mark per class, its name at the class's median.
+    """Codes of labeled images as points, one color and mark per class, its name near the class's median.
 
     More than two dimensions: the first two principal components. limit: points drawn, the first ones of the set. For a
     model with a prior the circles hold 39 % and 86 % of it (radius 1 and 2)."""
@@ -33,13 +34,14 @@ def latent_map(model, images: ImageSet, *, limit: int = 3000, title: str = "") -
     figure = new_figure(700, 560)
     axes = figure.add_subplot()
     classes = images.labels.cpu().unique().tolist()
-    for i, (k, color) in enumerate(zip(classes, colors(len(classes)), strict=True)):
-        own = spots[images.labels.cpu().numpy() == k]
+    owned = [spots[images.labels.cpu().numpy() == k] for k in classes]
+    places = _apart(np.stack([np.median(own, 0) for own in owned]), spots)
+    for i, (k, own, place, color) in enumerate(zip(classes, owned, places, colors(len(classes)), strict=True)):
         name = images.class_names[k] if images.class_names else str(k)
         mark = MARKERS[i // len(COLORS) % len(MARKERS)]
         axes.scatter(*own.T, s=9, alpha=0.55, lw=0, color=color, marker=mark, label=name, rasterized=True)
         box = {"boxstyle": "round,pad=0.2", "fc": "white", "ec": color, "alpha": 0.85}
-        axes.text(*np.median(own, 0), name, ha="center", va="center", fontsize=8, color=INK, bbox=box, zorder=5)
+        axes.text(*place, name, ha="center", va="center", fontsize=8, color=INK, bbox=box, zorder=5)
     if logvar is not None and model.latent_dim == 2:
         turn = np.linspace(0, 2 * np.pi, 200)
         for radius in (1, 2):
@@ -49,8 +51,21 @@ def latent_map(model, images: ImageSet, *, limit: int = 3000, title: str = "") -
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.2, handletextpad=0.1)
     low, high = spots.min(0), spots.max(0)
     runs = " and ".join(f"{n} from {a:.2g} to {b:.2g}" for n, a, b in zip(labels, low, high, strict=True))
-    alt = f"{title} as a scatter plot, colored by class: {runs}. Each class's name stands at its median."
+    alt = f"{title} as a scatter plot, colored by class: {runs}. Each class's name stands near its median."
     return with_alt(figure, alt)
+
+
+def _apart(places: np.ndarray, spots: np.ndarray, room=(0.17, 0.042), rounds: int = 200) -> np.ndarray:
+    """Label positions (K, 2), pushed up and down until no two are closer than `room` (shares of the sides)."""
+    low, size = spots.min(0), np.maximum(np.ptp(spots, 0), 1e-9)
+    at = (places - low) / size
+    for _ in range(rounds):
+        for i, j in itertools.combinations(np.argsort(at[:, 1], kind="stable"), 2):  # i is the lower one
+            gap = at[j] - at[i]
+            if abs(gap[0]) < room[0] and abs(gap[1]) < room[1]:
+                push = (room[1] - gap[1]) / 2 + 1e-4
+                at[i, 1], at[j, 1] = at[i, 1] - push, at[j, 1] + push
+    return low + at * size
 
 
 def _plane(codes: Tensor) -> tuple[np.ndarray, tuple[str, str]]:

@@ -127,7 +127,7 @@ class LatentExplorer(Panel):
 
     def static_figure(self) -> CourseFigure:
         """A row for each slider: what moving it from end to end decodes."""
-        title = "Each slider of the panel, moved from end to end"
+        title = "What each slider of the panel changes"
         title += f": {self.model_choice.value}" if len(self.models) > 1 else ""
         rows = self.dimensions
         options = {"dims": [r[0] for r in rows], "names": [r[3].replace("  ", "\n") for r in rows], "title": title}

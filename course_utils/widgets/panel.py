@@ -32,7 +32,7 @@ def tooltip(kind: type, text: str) -> dict[str, str]:
     }
 
 
-def control(kind: type, description: str, about: str, width: str = "21rem", **options):
+def control(kind: type, description: str, about: str, width: str = "24rem", **options):
     """A slider or dropdown with its description in full and a tooltip."""
     style = {"description_width": "8.5rem"}
     layout = widgets.Layout(width=width, max_width="100%")
@@ -55,7 +55,7 @@ class Panel:
                 raise reject(
                     "images", images.shape, f"{tuple(model.data_shape)}, the shape that {name!r} decodes", remedy
                 )
-        self.image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
+        self.image = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", align_self="flex-start"))
         self.status = widgets.HTML()
         self.model_choice = control(widgets.Dropdown, "model", "Which model decodes", options=list(self.models))
         self._holding = False
