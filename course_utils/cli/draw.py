@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-
-import torch
 
 from .. import checkpoints, data
 from ..errors import CourseError, reject
 from ..files import atomic
 from .common import parse
 
-IMAGES = 8
+IMAGES = 8  # shown in a row
+STUDIED = 500  # images over which a dimension's importance is taken
 
 
 class Skipped(CourseError):
@@ -26,11 +25,11 @@ def _model(name: str):
 
 
 @cache
-def _images(dataset: str, size: int | None) -> torch.Tensor:
-    return data.load(dataset, "test", size=size).floats(slice(0, IMAGES))
+def _images(dataset: str, size: int | None):
+    return data.load(dataset, "test", size=size)
 
 
-def _test_images(entry: dict) -> torch.Tensor:
+def _test_set(entry: dict):
     return _images(entry["dataset"], entry.get("size"))
 
 
@@ -49,7 +48,9 @@ def bottleneck_sweep(known: dict):
     found = _shipped(known, method="autoencoder", dataset="fashion-mnist", input_noise=0.0)
     if len(found) < 2:
         raise Skipped("needs two or more autoencoders on fashion-mnist")
-    return bottleneck_sweep({name: _model(name) for name in found}, _test_images(next(iter(found.values()))))
+    return bottleneck_sweep(
+        {name: _model(name) for name in found}, _test_set(next(iter(found.values()))).floats(slice(0, IMAGES))
+    )
 
 
 def rate_distortion(known: dict):
@@ -101,31 +102,59 @@ FIGURES: dict[str, Callable] = {
 }
 
 
-def _samples(name: str) -> Callable:
-    def draw(known: dict):
-        from ..figures import samples
+def samples(name: str, entry: dict):
+    from ..figures import samples
 
-        return samples(_model(name), title=f"{name}: samples from the prior")
-
-    return draw
+    return samples(_model(name), title=f"{name}: samples from the prior")
 
 
-def _reconstructions(name: str) -> Callable:
-    def draw(known: dict):
-        from ..figures import reconstructions
+def reconstructions(name: str, entry: dict):
+    from ..figures import reconstructions
 
-        return reconstructions({name: _model(name)}, _test_images(known[name]), title=f"{name}: reconstructions")
-
-    return draw
+    return reconstructions({name: _model(name)}, _test_set(entry).floats(slice(0, IMAGES)), title=name)
 
 
-def registered(known: dict) -> Iterator[tuple[str, Callable]]:
-    """All figures: the shared ones, then each shipped checkpoint's own."""
-    yield from FIGURES.items()
+def latent_map(name: str, entry: dict):
+    from ..figures import latent_map
+
+    return latent_map(_model(name), _test_set(entry), title=f"{name}: where the classes lie")
+
+
+def decoded_grid(name: str, entry: dict):
+    from ..figures import decoded_grid
+
+    return decoded_grid(_model(name), title=f"{name}: the plane of codes, decoded")
+
+
+def kl_per_dimension(name: str, entry: dict):
+    from ..figures import kl_per_dimension
+
+    return kl_per_dimension({name: _model(name)}, _test_set(entry).floats(slice(0, STUDIED)))
+
+
+def traversal(name: str, entry: dict):
+    from ..figures import traversal
+
+    return traversal(_model(name), _test_set(entry).floats(slice(0, STUDIED)), title=f"{name}: one dimension a row")
+
+
+def _own(entry: dict) -> Iterator[Callable]:
+    """The figures that a checkpoint has to itself."""
+    yield reconstructions
+    if entry["method"] != "autoencoder":
+        yield from (samples, kl_per_dimension)
+    if entry["config"]["latent_dim"] == 2:
+        yield from (latent_map, decoded_grid)
+    if entry["dataset"] == "shapes":
+        yield traversal
+
+
+def registered(known: dict) -> dict[str, Callable[[], object]]:
+    """All figures by name, not yet drawn: the shared ones, then each shipped checkpoint's own."""
+    found = {name: partial(draw, known) for name, draw in FIGURES.items()}
     for name, entry in _shipped(known).items():
-        yield f"reconstructions_{name}", _reconstructions(name)
-        if entry["method"] != "autoencoder":
-            yield f"samples_{name}", _samples(name)
+        found |= {f"{draw.__name__}_{name}": partial(draw, name, entry) for draw in _own(entry)}
+    return found
 
 
 def figures(argv: list[str]) -> None:
@@ -142,7 +171,7 @@ def _figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> N
     known = checkpoints.manifest()
     if not known:
         raise CourseError(f"no checkpoint in {checkpoints.checkpoint_dir()}. `course fetch` gets them.")
-    todo = dict(registered(known))
+    todo = registered(known)
     for name in only:
         if name not in todo:
             raise reject("only", name, sorted(todo))
@@ -150,7 +179,7 @@ def _figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> N
 
     for name in only or todo:
         try:
-            picture = to_png(todo[name](known))
+            picture = to_png(todo[name]())
         except CourseError as error:  # one figure's missing data or weights are no reason to leave out the others
             if only:
                 raise

@@ -176,7 +176,7 @@ def _traverse(
         split: test images, or those it was trained on
         image: index of the image
         dims: auto (the up to ten that carry most), or numbers with commas, such as 0,3,5
-        span: how far to go to each side: in standard deviations of the prior, or of the codes where there is no prior
+        span: how far to go to each side: in standard deviations of the prior, or of the codes if there is none
         steps: images in a row
         out: folder to write to, build/pictures/NAME if not given
         device: where to compute
@@ -195,14 +195,16 @@ def _traverse(
         has_prior = posterior.logvar is not None
         rows = []
         for dim in chosen:
-            center, spread = (0.0, 1.0) if has_prior else (codes.mean[:, dim].mean(), codes.mean[:, dim].std())
+            # Without a prior: as far as codes spread, around the image's own.
+            center, spread = (0.0, 1.0) if has_prior else (posterior.mean[0, dim], codes.mean[:, dim].std())
             moved = posterior.mean.repeat(steps, 1)  # (steps, Z)
             moved[:, dim] = center + spread * torch.linspace(-span, span, steps, device=moved.device)
             rows.append(model.decode(moved).cpu())
     unit = "nats" if has_prior else "variance"
+    heads = [f"{value:+.3g}" for value in torch.linspace(-span, span, steps).tolist()]
     labels = [f"z{dim}: {importance[dim]:.2f} {unit}" for dim in chosen]
     folder = picture_folder(out, opened.label)
-    _wrote(pictures.write(pictures.sheet(rows, labels=labels), folder / f"traversed_{image}.png"))
+    _wrote(pictures.write(pictures.sheet(rows, labels=labels, heads=heads), folder / f"traversed_{image}.png"))
 
 
 def _dimensions(dims: str, importance: torch.Tensor) -> list[int]:

@@ -14,6 +14,7 @@ from ..files import atomic
 GAP = 2  # pixels between images
 WIDE_GAP = 10  # between groups of rows
 TILE = 96  # small images are enlarged, by a whole factor, to about this side
+HEAD = 16  # height of the line above the columns
 BACKGROUND = (255, 255, 255)
 
 
@@ -31,8 +32,10 @@ def tile(image: Tensor, scale: int = 1) -> Image.Image:
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def sheet(rows: Sequence[Tensor], *, labels: Sequence[str] = (), group: int = 0) -> Image.Image:
-    """Rows of images, each (K, C, H, W), on one white page. labels: a text left of each row.
+def sheet(
+    rows: Sequence[Tensor], *, labels: Sequence[str] = (), heads: Sequence[str] = (), group: int = 0
+) -> Image.Image:
+    """Rows of images, each (K, C, H, W), on one white page. labels: a text left of each row; heads: above each column.
 
     group: after that many rows the gap is wide, so that what belongs together stands together; 0: never."""
     height, width = rows[0].shape[-2:]
@@ -40,7 +43,7 @@ def sheet(rows: Sequence[Tensor], *, labels: Sequence[str] = (), group: int = 0)
     height, width = height * scale, width * scale
     font = ImageFont.load_default()
     margin = max((int(font.getlength(text)) + 8 for text in labels), default=0)
-    tops, y = [], GAP
+    tops, y = [], GAP + (HEAD if heads else 0)
     for index in range(len(rows)):
         tops.append(y)
         y += height + (WIDE_GAP if group and (index + 1) % group == 0 and index + 1 < len(rows) else GAP)
@@ -52,6 +55,9 @@ def sheet(rows: Sequence[Tensor], *, labels: Sequence[str] = (), group: int = 0)
     draw = ImageDraw.Draw(page)
     for top, text in zip(tops, labels, strict=False):
         draw.text((margin - 4, top + height // 2), text, fill=(0, 0, 0), font=font, anchor="rm")
+    for column, text in enumerate(heads):
+        middle = margin + GAP + column * (width + GAP) + width // 2
+        draw.text((middle, HEAD // 2 + 1), text, fill=(0, 0, 0), font=font, anchor="mm")
     return page
 
 

@@ -62,6 +62,7 @@ class TestEntry:
             assert words in shown
         assert "(default: 256)" in course("train", "--recipe", "cifar_vae_b1", "--help").out  # the recipe's own values
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
     def test_a_reader_who_is_gone_is_no_error(self):
         line = f"(sleep 0.2; {shlex.join(COMMAND)} --help; echo code $? >&2) | true"
         assert subprocess.run(line, shell=True, capture_output=True, text=True).stderr == "code 0\n"
@@ -166,6 +167,13 @@ class TestPictures:
     def test_a_ragged_last_row_is_left_white(self):
         page = np.asarray(pictures.sheet(torch.zeros(3, 1, 96, 96).split(2)))
         assert (page[100:, 100:] == 255).all() and (page[100:196, 2:98] == 0).all()
+
+    def test_labels_and_heads_stand_beside_the_images_not_on_them(self):
+        rows = torch.zeros(2, 2, 1, 96, 96)
+        page = np.asarray(pictures.sheet(list(rows), labels=("first", "second"), heads=("-1", "+1")))
+        bare = np.asarray(pictures.sheet(list(rows)))
+        assert (page[pictures.HEAD :, -bare.shape[1] :] == bare).all()
+        assert (page[: pictures.HEAD] < 255).any() and (page[:, : -bare.shape[1]] < 255).any()
 
     @pytest.mark.parametrize("n", [1, 2, 7, 16, 32, 64, 100, 1000])
     def test_grids_are_about_square(self, n):
@@ -297,7 +305,9 @@ class TestFigures:
     def test_draws_what_the_shelf_allows_and_says_what_not(self, course, shelf):
         done = course("figures", "--out", "figures")
         assert done.code == 0 and "skipped bottleneck_sweep" in done.out
-        assert {path.stem for path in Path("figures").iterdir()} == {"reconstructions_tiny", "samples_tiny"}
+        assert {path.stem for path in Path("figures").iterdir()} == {
+            f"{kind}_tiny" for kind in ("reconstructions", "samples", "kl_per_dimension")
+        }
 
     def test_rate_distortion_and_curves_of_recorded_runs(self, course, shelf, trained):
         from course_utils.files import write_json
