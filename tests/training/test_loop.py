@@ -5,8 +5,8 @@ import math
 
 import pytest
 import torch
-from toys import Duel, DuelConfig, images, same, tiny_run, tiny_vae, weights
 from torch import nn
+from toys import Duel, DuelConfig, images, same, tiny_run, tiny_vae, weights
 
 from course_utils import tensors
 from course_utils.data.image_set import ImageSet
