@@ -117,8 +117,8 @@ def codes_and_noise(
     inside = (codes.abs() <= noise.abs().max()).all(1).float().mean().item()
     return with_alt(
         figure,
-        f"{len(codes)} codes in the plane, standard deviations {codes[:, 0].std():.2g} and {codes[:, 1].std():.2g}, and "
-        f"{len(noise)} points of noise near the origin; on the right the part of the plane where the noise is. It holds "
+        f"{len(codes)} codes in the plane, standard deviation {codes[:, 0].std():.2g} by {codes[:, 1].std():.2g}, and "
+        f"{len(noise)} points of noise near the origin; on the right the part of the plane where noise is. It holds "
         f"{inside:.1%} of the codes.",
     )
 
