@@ -1,0 +1,464 @@
+# ---
+# title: Beta-VAE
+# question: What does *one number* in front of the KL decide, and what can it not decide?
+# minutes: 120
+# goals:
+#   - read the plane of rate and distortion, and beta as the slope in it
+#   - find a beta that is not connected, by its symptom
+#   - compare two schedules fairly, and say why a well-known comparison is not fair
+#   - measure disentanglement with mutual information and its gap
+#   - show why no loss on images alone can promise you the axes you want
+# prerequisites:
+#   - chapter 02 (the ELBO, its two terms, and what "beta = 1" means)
+#   - entropy and mutual information, to the extent of one paragraph (it is below)
+# checkpoints: [ae_fashion_z16, vae_fashion_z32, beta_vae_fashion_b0.1, beta_vae_fashion_b0.8, beta_vae_fashion_b1.2, beta_vae_fashion_b4, beta_vae_fashion_linear, beta_vae_shapes_b1, beta_vae_shapes_high]
+# modes:
+#   LOAD: loads the shipped models (under a minute on two CPU cores)
+#   FAST: trains each of the nine models for 400 steps (some 6 minutes)
+#   FULL: trains each model as its recipe says (some 8 minutes a model on one CPU core)
+# ---
+
+# %% tags=["setup"]
+import torch
+
+from course_utils import checkpoints, data, figures, recipes, widgets
+from course_utils.exercises import check, progress
+from course_utils.figures import beta as beta_figures
+from course_utils.figures import vae as vae_figures
+from course_utils.methods import VAE, Autoencoder
+from course_utils.methods.base import Posterior, gaussian_log_prob
+from course_utils.methods.vae import kl_standard_normal, negative_elbo
+from course_utils.metrics.disentanglement import mutual_information_gap
+from course_utils.training import evaluate
+
+test = data.load("fashion-mnist-mini", "test")
+some = test.floats(range(0, 320, 40))  # (8, 1, 32, 32), in [0, 1]
+
+# %% [markdown]
+# ## The question, in one picture
+#
+# Chapter 02 trained with `sse + KL`. A **beta-VAE** trains with `sse + beta * KL`, and that is the whole difference (Higgins et al.
+# 2017). Three models of the same network, the same data and the same number of steps, one number apart:
+
+# %% tags=["figure"]
+SWEEP = {
+    0.1: "beta_vae_fashion_b0.1", 0.8: "beta_vae_fashion_b0.8", 1.0: "vae_fashion_z32",
+    1.2: "beta_vae_fashion_b1.2", 4.0: "beta_vae_fashion_b4",
+}
+models = {beta: recipes.obtain(name, MODE) for beta, name in SWEEP.items()}
+three = {f"beta = {beta:g}": models[beta] for beta in (0.1, 1.0, 4.0)}
+figures.reconstructions(three, some)
+
+# %% [markdown]
+# The smaller beta, the smaller the error. Why not take the smallest, then? Because reconstructing is only half of the job. The
+# same decoders, fed with noise, and above them the autoencoder of chapter 01, whose code costs nothing at all:
+
+# %% tags=["figure"]
+autoencoder = recipes.obtain("ae_fashion_z16", MODE)
+figures.samples({"autoencoder": autoencoder, **three}, 12, columns=12, title="Noise, decoded: the dearer the code, the lower the row")
+
+# %% [markdown]
+# So beta trades one thing for another. The first half of this chapter makes the trade exact. The second half asks about the
+# promise that made beta famous: that a large beta pulls the *causes* of an image apart, one cause to one latent dimension.
+#
+# ## Rate and distortion
+#
+# Give the two terms of the loss the names they have in the theory of compression.
+#
+# | name | symbol | here |
+# |---|---|---|
+# | **rate** | $R$ | mean of $\mathrm{KL}(q(z \mid x)\,\|\,p(z))$ over images: nats that a code tells about its image |
+# | **distortion** | $D$ | mean summed squared error between an image and the decoding of its code |
+# | **price of a nat** | $\beta$ | training minimizes $D + \beta R$ |
+#
+# A nat is worth its price as long as it lowers $D$ by $\beta$ or more. Training therefore stops where the next nat lowers it by just
+# $\beta$: the curve of all that a network can reach has the **slope** $dD/dR = -\beta$ in the point where it is trained with $\beta$.
+# Here are the five models, measured on the 10,000 test images, each with a line of slope $-\beta$ through its point.
+
+# %% tags=["figure"]
+points = [{"beta": beta, **evaluate(model, test)} for beta, model in models.items()]
+beta_figures.price_tangents(points)
+
+# %% [markdown]
+# The lines hug the curve from below. In numbers: at a given price, the model that was trained at this price should be the
+# cheapest. Read the table by columns. (Neighbors are close: near its lowest point a cost is flat, and a training run has noise of its own.)
+
+# %%
+def cost(price):
+    """What each model costs at one price of a nat, by the column's name."""
+    return {p["beta"]: p["sse"] + price * p["kl"] for p in points}
+
+prices = {f"price {price:g}": cost(price) for price in SWEEP}
+figures.metric_table(
+    [{"trained with": f"beta = {b:g}", **{name: c[b] for name, c in prices.items()}} for b in SWEEP],
+    best={name: "min" for name in prices}, caption="sse + price * KL, the cheapest of each column in bold",
+)
+
+# %% [markdown]
+# **Where does the rate go?** Not into all dimensions alike. The dearer a nat, the fewer dimensions are worth opening at all:
+
+# %% tags=["figure"]
+figures.kl_per_dimension(three, test.floats(slice(0, 1000)))
+
+# %% [markdown]
+# **Is there a right beta?** Chapter 02 showed that beta is the decoder's variance in disguise: `sse + beta * KL` is, up to a factor, the
+# negative ELBO of a Gaussian decoder with variance $s^2 = \beta/2$. Judged by the likelihood, each model with the variance it was
+# trained for, the candidates can be ranked: the bound on $\log p(x)$ is $-(D/\beta + R) - \frac{1024}{2}\log(\pi\beta)$ for 1024 pixels.
+
+# %%
+own = [{**p, "bound": -(p["sse"] / p["beta"] + p["kl"]) - 512 * torch.tensor(torch.pi * p["beta"]).log().item()} for p in points]
+figures.metric_table(
+    own, {"beta": "beta", "kl": "rate R (nats)", "sse": "distortion D", "bound": "bound on log p(x) (nats)"}, best={"bound": "max"},
+    caption="Five models, 10,000 test images",
+)
+
+# %% [markdown]
+# The likelihood prefers the smallest beta of the five: pixels are predicted far better than a variance of 1/2 admits. But it says
+# nothing of samples that hang together, or of codes one can read. *Which beta is right depends on what the model is for.*
+#
+# ## A dial that is not connected
+
+# %% [markdown] tags=["exercise"]
+# A colleague writes the loss anew and sweeps beta with a small network. The printed loss grows with beta, as it should. But every
+# beta gives the same model: rate and distortion hardly move. Run the two cells, find the line, and mend it.
+
+# %% tags=["exercise"]
+def beta_vae_loss(x, mean, mu, logvar, beta):
+    """sse + beta * KL, mean over the batch: error summed over pixels, KL over latents.
+
+    x, mean: (B, C, H, W), images and decoder means. mu, logvar: (B, Z). beta: float. Returns a scalar."""
+    rec = (x - mean).square().flatten(1).sum(1)          # (B,)
+    kl = kl_standard_normal(mu, logvar)                  # (B,)
+    ### BEGIN BUG
+    # elbo_loss = rec + kl
+    # return (beta * elbo_loss).mean()
+    ### END BUG
+    ### BEGIN SOLUTION
+    return (rec + beta * kl).mean()
+    ### END SOLUTION
+
+# %% tags=["figure"]
+train = data.load("fashion-mnist-mini", "train")
+
+def small_run(beta, steps=100):
+    """A small VAE trained with the loss above; its last loss, and its rate and distortion on 1,000 test images."""
+    torch.manual_seed(0)
+    model = VAE(VAE.Config(latent_dim=8, widths=(16, 16, 32)), train.shape)
+    optimizer = torch.optim.Adam(model.parameters(), lr=6e-3)
+    for _ in range(steps):
+        x = train.floats(torch.randint(len(train), (64,)))           # (64, 1, 32, 32)
+        q = model.encode(x)
+        loss = beta_vae_loss(x, model.decode(q.sample()), q.mean, q.logvar, beta)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {"beta": beta, "last loss": loss.item(), **evaluate(model, test.subset(slice(0, 1000)))}
+
+small = [small_run(beta) for beta in (0.25, 1, 4)]
+print(figures.metric_table(small, ["beta", "last loss", "kl", "sse"]))
+figures.rate_distortion(small, title="Three betas, 100 steps each")
+
+# %% tags=["check"]
+check("3.1")
+
+# %% [markdown]
+# A single number, "the loss goes up with beta", had looked like proof. Rate and distortion *apart* give the mistake away at a glance.
+#
+# ## What breaks: nats for nothing
+#
+# One flag, `beta=0`: the rate is free. Next to it a plain autoencoder of the same size, and a plain VAE, a moment's training each.
+
+# %% tags=["figure"]
+runs = {
+    "autoencoder": Autoencoder.Config(latent_dim=32),
+    "beta = 0": VAE.Config(latent_dim=32, beta=0.0),
+    "beta = 1": VAE.Config(latent_dim=32, beta=1.0),
+}
+live, histories = {}, {}
+for name, config in runs.items():
+    live[name], histories[name] = recipes.quick(config, train, steps=100, batch_size=64, lr=2e-3, log_every=4)
+vae_figures.terms_apart({name: histories[name] for name in ("beta = 0", "beta = 1")}, ["rec", "kl"], title="One flag apart")
+
+# %% [markdown]
+# With nothing to pay, the KL runs off to hundreds of times that of beta = 1: the encoder moves its means apart and shrinks its noise,
+# because noise only harms the reconstruction. A posterior without noise is a point, and a point is what an *autoencoder* gives. It
+# comes back, in its error, in its codes, and in what it makes of noise:
+
+# %%
+few = test.subset(slice(0, 1000))
+for name, model in live.items():
+    q = model.encode(few.floats())
+    line = f"{name:12s} squared error {evaluate(model, few)['sse']:6.2f}, codes spread over {q.mean.std(0).mean():5.2f}"
+    noise = "none" if q.logvar is None else f"{(q.logvar / 2).exp().mean():.3f}"
+    print(f"{line}, the encoder's noise {noise}")
+
+# %% tags=["figure"]
+figures.samples(live, 12, columns=12, title="Noise, decoded, after a moment of training")
+
+# %% [markdown]
+# ## Schedules, and how to compare them fairly
+#
+# A common recipe raises beta during training: cheap nats first, so that the decoder learns to use the code, the full price later.
+
+# %% [markdown] tags=["exercise"]
+# Write the schedule: a straight line from 0 to beta over the first `warmup` steps, and beta from then on.
+
+# %% tags=["exercise"]
+def linear_schedule(step, warmup, beta):
+    """The weight of the KL in this step: 0 at step 0, beta at step `warmup`, beta after it.
+
+    step, warmup: ints, step >= 0, warmup >= 1. beta: float. Returns a float."""
+    ### BEGIN SOLUTION
+    return beta * min(1, step / warmup)
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("3.2")
+
+# %% [markdown] tags=["exercise"]
+# A published experiment trains for 20 epochs, `for e in range(20)`, sets the weight to `e / 20` at the beginning of each epoch, calls it "a
+# linear schedule from 0 to 1", and compares it with a constant beta of 1. Which weight does its *last* epoch use, and what is the *mean*
+# over all epochs? Answer with two numbers, `(last, mean)`.
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+answer_3_3 = (0.95, 0.475)
+### END SOLUTION
+
+# %% tags=["check"]
+check("3.3")
+
+# %% tags=["figure"]
+steps = range(2000)
+beta_figures.schedules({
+    "constant": [1.0 for _ in steps],
+    "linear over half, then constant": [linear_schedule(step, 1000, 1.0) for step in steps],
+    "e / 20, as published": [(step // 100) / 20 for step in steps],
+})
+
+# %% [markdown]
+# The published run had a better reconstruction than beta = 1, and the schedule got the credit. But it differs from its rival in *three*
+# ways: the path, a lower final price, and less than half the price on average. Its last point may simply be another point of
+# the same curve.
+#
+# **As published.** The same experiment, recorded with our code: CIFAR-10, 20 epochs, constant beta 0.8, 1 and 1.2, and `e / 20`. Here
+# the pixels are in $[-1, 1]$, as in the original, so the errors are not those of the figures above. Each dot is an epoch, the large
+# mark is the end; the beginning of the scheduled run lies far to the right. A schedule that *helped* ends below the dashed line;
+# one that only changed the price ends on it.
+
+# %% tags=["figure"]
+CIFAR = {"beta = 0.8": "cifar_vae_b0.8", "beta = 1": "cifar_vae_b1", "beta = 1.2": "cifar_vae_b1.2", "e / 20": "cifar_vae_linear"}
+recorded = {label: checkpoints.curves(name) for label, name in CIFAR.items()}
+beta_figures.training_paths(recorded, line=["beta = 0.8", "beta = 1", "beta = 1.2"], title="CIFAR-10, held-out images")
+
+# %% [markdown]
+# To compare at *one* price, put the last point of each run into the same cost. At price 0.95, the one that the schedule ended with:
+
+# %%
+rows = []
+for label, run in recorded.items():
+    end = {"run": label, "rate": run["val_kl"][-1], "distortion": run["val_sse"][-1]}
+    rows.append({name: value if name == "run" else float(value) for name, value in end.items()})
+    rows[-1]["D + 0.95 R"] = rows[-1]["distortion"] + 0.95 * rows[-1]["rate"]
+figures.metric_table(rows, best={"distortion": "min", "D + 0.95 R": "min"}, caption="The smallest error is not the same thing as the best run")
+
+# %% [markdown]
+# **At equal final beta.** The fair experiment: one run at a constant 1, one that climbs to 1 over the first half and then *stays*, so that it
+# settles at the same price. Same network, data, steps and seed.
+
+# %% tags=["figure"]
+FAIR = {"beta = 0.8": "beta_vae_fashion_b0.8", "beta = 1": "vae_fashion_z32", "beta = 1.2": "beta_vae_fashion_b1.2",
+        "linear to 1, then 1": "beta_vae_fashion_linear"}
+fair = {label: checkpoints.curves(name) for label, name in FAIR.items()}
+beta_figures.training_paths(fair, line=["beta = 0.8", "beta = 1", "beta = 1.2"], title="Fashion-MNIST, held-out images")
+
+# %%
+scheduled = evaluate(recipes.obtain("beta_vae_fashion_linear", MODE), test)
+constant = next(p for p in points if p["beta"] == 1)
+rows = [{"run": "constant 1", **constant}, {"run": "linear to 1, then 1", **scheduled}]
+columns = {"run": "run", "kl": "rate R", "sse": "distortion D", "cost": "D + R"}
+figures.metric_table([{**row, "cost": row["sse"] + row["kl"]} for row in rows], columns)
+
+# %% [markdown]
+# The price is the same now, so the last column is a fair judge: what differs there is the doing of the *schedule*. Compare that with the
+# steps between neighbors on the dashed line, which are the doing of the price. (One run each: another seed moves a cost a little too.)
+#
+# ## Disentanglement
+#
+# Now the famous promise. Pictures have causes: here, a shape, its color, its scale, its rotation, and where it stands. A code in which
+# each latent dimension answers to *one* cause and to no other is called **disentangled**. To measure that one must know the causes, so
+# we render the pictures: every combination of six factors, 49,152 in all.
+
+# %% tags=["figure"]
+shapes = data.load("shapes", "test")
+names = shapes.meta["factor_names"]
+beta_figures.factor_rows()
+
+# %% [markdown]
+# Two VAEs with ten latents, trained on these pictures *without* being told the factors: one at beta = 1, one at a high beta. Their
+# decoder is Bernoulli: the distortion is the cross-entropy of the pixels, in nats, in place of the squared error.
+
+# %% tags=["figure"]
+factor_models = {"beta = 1": recipes.obtain("beta_vae_shapes_b1", MODE), "high beta": recipes.obtain("beta_vae_shapes_high", MODE)}
+print("the high beta is", factor_models["high beta"].config.beta)
+figures.reconstructions(factor_models, shapes.floats(range(0, 4000, 400)))
+
+# %% [markdown]
+# ### Play
+#
+# One slider for each *true* factor; the bars are the code's mean, and those that moved turn orange. In a disentangled code
+# one slider moves one bar. The panel shows the shipped models in every mode.
+
+# %% tags=["widget"] alt="Panel with a slider for each true factor, the rendered picture, its reconstruction, and a bar for each latent dimension"
+shipped = {"high beta": checkpoints.load("beta_vae_shapes_high"), "beta = 1": checkpoints.load("beta_vae_shapes_b1")}
+widgets.FactorExplorer(shipped)
+
+# %% [markdown] tags=["exercise"]
+# Which latent dimension of the **high beta** model carries the *scale* of the shape? Find it with the sliders. (Without a live kernel, the
+# traversals below show it too.)
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+answer_3_4 = 5
+### END SOLUTION
+
+# %% tags=["check"]
+check("3.4")
+
+# %% [markdown]
+# The other way around: move one *latent* dimension and watch the picture. The six dimensions that carry most, first of one
+# model, then of the other, from the same picture.
+
+# %% tags=["figure"]
+start = shapes.floats(slice(0, 256))
+for name, model in factor_models.items():
+    figures.show(figures.traversal(model, start, base=100, title=f"{name}: one latent dimension at a time"))
+
+# %% [markdown]
+# ### How much a dimension knows
+#
+# Impressions are cheap. The **entropy** $H(v)$ of a factor $v$ is how many nats there are to know about it: $\log 8$ for eight equally
+# frequent rotations. The **mutual information** $I(z_j; v)$ is how many of them one learns from latent dimension $z_j$ alone. It is 0 if
+# $z_j$ says nothing, $H(v)$ if it says all. We estimate it by cutting each dimension's values into 20 bins and counting:
+
+# %%
+@torch.no_grad()
+def codes_of(model, images):
+    """Posterior means of a whole ImageSet, (N, Z)."""
+    return torch.cat([model.encode(images.floats(rows)).mean for rows in torch.arange(len(images)).split(500)])
+
+codes = {name: codes_of(model, shapes) for name, model in factor_models.items()}          # each (4152, 10)
+measured = {name: mutual_information_gap(z, shapes.attributes["factors"]) for name, z in codes.items()}
+high = measured["high beta"]
+for factor, entropy, row in zip(names, high.entropy, high.information, strict=True):
+    print(f"{factor:9s} entropy {entropy:.2f} nats; z[{row.argmax()}] knows most of it, {row.max():.2f} nats")
+
+# %% [markdown] tags=["exercise"]
+# If one dimension knows all of a factor and *no other knows any*, the factor is disentangled. The **mutual information gap** scores just that:
+#
+# $$\mathrm{gap}(v) = \frac{1}{H(v)}\left(I(z_{(1)}; v) - I(z_{(2)}; v)\right)$$
+#
+# where $z_{(1)}$ is the dimension that knows most about $v$ and $z_{(2)}$ the one that knows second most. MIG is the mean over factors (Chen et
+# al. 2018).
+
+# %% tags=["exercise"]
+def information_gap(information, entropy):
+    """The gap of each factor, from 0 (two dimensions know it equally) to 1 (one knows all, no other any).
+
+    information: (F, Z), nats that each latent dimension knows of each factor. entropy: (F,), nats. Returns (F,)."""
+    ### BEGIN SOLUTION
+    best = information.topk(2, dim=1).values                     # (F, 2), the larger first
+    return (best[:, 0] - best[:, 1]) / entropy
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("3.5")
+
+# %% tags=["figure"]
+for name, m in measured.items():
+    gaps = information_gap(torch.tensor(m.information), torch.tensor(m.entropy))
+    print(f"{name:10s}", *(f"{factor} {gap:.2f} " for factor, gap in zip(names, gaps, strict=True)), f" MIG {gaps.mean():.2f}")
+beta_figures.information_panels(measured, names)
+
+# %% [markdown]
+# Read the panels by rows. A row with one dark cell is a factor that found its own dimension; a row with several pale ones is a factor
+# that is spread. A row that is pale *everywhere* is a factor that the model does not know at all: look for it in the reconstructions
+# above. A high price buys tidiness with ignorance, and MIG alone does not tell you which of the two you got.
+#
+# ## What beta cannot do
+#
+# Suppose the code above were perfect. Turn the latent space by some rotation $Q$: encode to $Qz$, and let the decoder turn back before it
+# decodes. Pictures and reconstructions are the same. So are all terms of the loss:
+
+# %% tags=["figure"]
+model, x = factor_models["high beta"], shapes.floats(slice(0, 500))
+generator = torch.Generator().manual_seed(3)
+Q, _ = torch.linalg.qr(torch.randn(10, 10, generator=generator, dtype=torch.float64))     # a random rotation: Q Q^T = I
+q = model.encode(x)
+mean, variance = q.mean.double(), q.logvar.double().exp()                                 # (500, 10) each
+z = Posterior(mean, variance.log()).sample(generator=generator)
+turned = torch.distributions.MultivariateNormal(mean @ Q.T, Q @ torch.diag_embed(variance) @ Q.T)
+prior = torch.distributions.MultivariateNormal(torch.zeros(10).double(), torch.eye(10).double())
+before, after = kl_standard_normal(mean, variance.log()), torch.distributions.kl_divergence(turned, prior)
+same = (model.decode(z.float()) - model.decode((z @ Q.T @ Q).float())).abs().max()        # turned, and turned back
+print(f"log p(z), the prior's density: changes by at most {(gaussian_log_prob(z) - gaussian_log_prob(z @ Q.T)).abs().max():.1e}")
+print(f"KL(q || p):                    changes by at most {(before - after).abs().max():.1e} nats")
+print(f"the decoded pictures:          change by at most  {same:.1e}")
+
+rotated = mutual_information_gap(codes["high beta"].double() @ Q.T, shapes.attributes["factors"])
+beta_figures.information_panels({"as trained": measured["high beta"], "the same codes, rotated": rotated}, names)
+
+# %% [markdown]
+# Every picture, every reconstruction and every nat is the same, and the disentanglement is gone. A loss that cannot tell the two apart
+# cannot prefer one of them. This is the core of an impossibility theorem (Locatello et al. 2019): *from images alone, without a bias in the
+# model or in the data, disentanglement cannot be learned*, because another code, just as good, entangles everything.
+#
+# ### Then why did we see any?
+#
+# Because of a bias. We allowed the rotated encoder a covariance $Q\,\mathrm{diag}(\sigma^2)\,Q^T$, but a real one gives `logvar`: a *diagonal*. That
+# restriction is tied to the axes. Give the rotated posterior its best diagonal approximation (variances $1/(S^{-1})_{ii}$ for covariance $S$,
+# which has the smallest KL to it) and pay the bill:
+
+# %%
+precision = Q**2 @ (1 / variance).T                              # (10, 500): the diagonal of Q diag(1 / variance) Q^T
+diagonal = Posterior(mean @ Q.T, -precision.T.log())
+noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64)
+beta = model.config.beta
+for name, sample, kl in (
+    ("axes as trained", mean + noise * variance.sqrt(), before),
+    ("rotated, diagonal q", diagonal.sample(noise) @ Q, diagonal.kl()),
+):
+    rec = model.nll(x, model.decoder(sample.float()))
+    print(f"{name:20s} rec {rec.mean():7.2f}, KL {kl.mean():6.2f}, loss {negative_elbo(rec, kl, beta).mean():7.2f}")
+
+# %% [markdown]
+# Rotated, the diagonal encoder pays more. So it is not beta, and not the prior, that finds the axes: it is the diagonal posterior, which a
+# high beta only makes matter more (Rolinek et al. 2019). It aligns the code with the directions to which the *decoder* is differently
+# sensitive. Whether those are your factors is luck, or a property of your data. Position, which moves many pixels, fares well in the
+# panels above; compare the other rows.
+#
+# ## Key points
+#
+# - Beta is the price of a nat: the model it gives sits where the curve of distortion against rate has slope -beta.
+# - Report rate and distortion apart. One number hides a dial that is not connected.
+# - beta = 0 is an autoencoder with noise that it learns to switch off.
+# - Compare schedules at the same final beta, settled, or at one common price. A schedule that ends lower is another beta.
+# - Disentanglement needs known factors to be measured; MIG does it per factor.
+# - Nothing in the ELBO's prior term knows the axes: a rotation leaves every nat in place and destroys MIG.
+#
+# **Next:** chapter 04 drops the encoder and the likelihood, and lets a second network judge.
+#
+# ## Further reading
+#
+# - Higgins et al., *beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework*, ICLR 2017: the paper.
+# - Burgess et al., *Understanding disentangling in beta-VAE*, arXiv 1804.03599: rate as a channel that is opened slowly.
+# - Alemi et al., *Fixing a Broken ELBO*, arXiv 1711.00464: rate and distortion, and what the ELBO does not determine.
+# - Fu et al., *Cyclical Annealing Schedule*, arXiv 1903.10145: more than one ramp.
+# - Rybkin, Daniilidis and Levine, *Simple and Effective VAE Training with Calibrated Decoders*, arXiv 2006.13202: learn the variance instead.
+# - Chen et al., *Isolating Sources of Disentanglement in Variational Autoencoders*, arXiv 1802.04942: MIG.
+# - Kim and Mnih, *Disentangling by Factorising*, arXiv 1802.05983.
+# - Locatello et al., *Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations*, arXiv 1811.12359.
+# - Rolinek, Zietlow and Martius, *Variational Autoencoders Pursue PCA Directions (by Accident)*, arXiv 1812.06775.
+
+# %%
+progress()
