@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BYTES_KEPT_ON_DEVICE = 4 << 30  # up to this size a data set sits on the device as uint8; a larger one is sent by batches
+# Up to this size a data set sits on the device as uint8; a larger one is sent batch by batch.
+BYTES_KEPT_ON_DEVICE = 4 << 30
 
 
 def mix(*numbers: int) -> int:

@@ -47,7 +47,7 @@ def make_optimizer(run: RunConfig, parameters, precision: str) -> torch.optim.Op
     common = {"lr": run.lr, "weight_decay": run.weight_decay}
     if run.optimizer in ("adam", "adamw"):
         kind = torch.optim.Adam if run.optimizer == "adam" else torch.optim.AdamW
-        # One kernel for all parameters; but with fp16 gradients must be unscaled before clipping, and the fused one would
-        # do it itself, afterwards. As floats, because Adam refuses a decay rate written as the integer 0.
+        # One kernel for all parameters; but with fp16 gradients must be unscaled before clipping, and the fused one
+        # would do it itself, afterwards. As floats, because Adam refuses a decay rate written as the integer 0.
         return kind(parameters, betas=tuple(map(float, run.betas)), fused=precision != "fp16" or None, **common)
     return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[run.optimizer](parameters, **common)

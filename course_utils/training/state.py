@@ -44,7 +44,7 @@ def save(folder: Path, step: int, model, ema, optimizers: dict, header: dict) ->
 
 
 def load_newest(folder: Path) -> tuple[dict, dict] | None:
-    """The newest state that is whole, as (tensors, header); None if there is none. Damaged files are passed over, aloud."""
+    """The newest state that is whole, as (tensors, header); None if there is none. Says which it passed over."""
     for path in saved(folder):
         try:
             return tensors.load(path)
@@ -101,8 +101,8 @@ def restore(flat: dict, header: dict, model, ema, optimizers: dict) -> int:
 
 
 def _lay_out(optimizer) -> None:
-    """Give each moment its parameter's memory layout. Files hold plain (C, H, W) order, and fused kernels walk weights and
-    moments side by side in memory: a moment in another order than a channels_last weight would be misread."""
+    """Give each moment its parameter's memory layout. Files hold plain (C, H, W) order, and fused kernels walk weights
+    and moments side by side in memory: a moment in another order than a channels_last weight would be misread."""
     for parameter, entries in optimizer.state.items():
         for key, value in entries.items():
             if torch.is_tensor(value) and value.shape == parameter.shape:

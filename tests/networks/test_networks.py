@@ -124,4 +124,5 @@ def test_an_asymmetric_picture_is_learned_the_right_way_round():
         optimizer.step()
         optimizer.zero_grad()
     found = model.reconstruct(x)
-    assert (found - x).square().sum() < 5 and (found - x.mT).square().sum() > 60  # 35 bright pixels; transposed, 35 others
+    # 35 pixels are bright; in the transposed picture, 35 others.
+    assert (found - x).square().sum() < 5 and (found - x.mT).square().sum() > 60

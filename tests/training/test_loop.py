@@ -1,6 +1,7 @@
 """The loop: seeds, update, averages, schedules, logs, failures."""
 
 import copy
+import itertools
 import math
 
 import pytest
@@ -22,7 +23,8 @@ from course_utils.training.parts import make_optimizer
 
 def train(out, model=None, data=None, **changes):
     options = {key: changes.pop(key) for key in ("evaluation", "hooks", "header", "resume") if key in changes}
-    return fit(model or tiny_vae(), images() if data is None else data, tiny_run(**changes), out=out, quiet=True, **options)
+    data = images() if data is None else data
+    return fit(model or tiny_vae(), data, tiny_run(**changes), out=out, quiet=True, **options)
 
 
 def prepare(out, model=None, data=None, **changes) -> Run:
@@ -66,7 +68,7 @@ def test_noise_is_a_function_of_seed_step_and_rank(tmp_path):
 
 
 def test_mixed_seeds_do_not_collide():
-    found = {mix(seed, stream, step, rank) for seed in range(4) for stream in (1, 2) for step in range(500) for rank in range(4)}
+    found = {mix(*numbers) for numbers in itertools.product(range(4), (1, 2), range(500), range(4))}
     assert len(found) == 4 * 2 * 500 * 4 and all(0 <= seed < 2**63 for seed in found)
 
 
@@ -185,8 +187,8 @@ def test_a_step_never_waits_for_the_device(tmp_path, monkeypatch, method, grad_c
 
 def test_optimizers_are_what_the_configuration_says(tmp_path):
     parameters = [nn.Parameter(torch.zeros(2))]
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
-    for name, kind in kinds.items():
+    for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.SGD):
+        name = kind.__name__.lower()
         made = make_optimizer(tiny_run(optimizer=name, weight_decay=0.1), parameters, "32")
         assert type(made) is kind and made.defaults["lr"] == 1e-2 and made.defaults["weight_decay"] == 0.1
     made = make_optimizer(tiny_run(betas=(0, 0.9)), parameters, "32")  # an int, which Adam itself refuses
@@ -288,9 +290,8 @@ def test_rows_of_the_log_are_means_since_the_row_before(tmp_path):
 
 
 def test_evaluations_and_hooks_stand_in_the_log(tmp_path):
-    result = train(
-        tmp_path, steps=12, eval_every=4, evaluation=images(10, seed=9), hooks=[lambda step, model: {"twice": 2.0 * step}]
-    )
+    hooks = [lambda step, model: {"twice": 2.0 * step}]
+    result = train(tmp_path, steps=12, eval_every=4, evaluation=images(10, seed=9), hooks=hooks)
     rows = {row["step"]: row for row in read(tmp_path / "log.csv")}
     assert [step for step, row in rows.items() if "val_sse" in row] == [4, 8, 12]
     assert [row["twice"] for row in rows.values() if "twice" in row] == [8, 16, 24]
@@ -314,7 +315,8 @@ def test_a_reopened_log_drops_what_came_after(tmp_path):
     log.write(15, {"loss": -1})
     log.write(15, {"val": 2})
     log.close()
-    assert read(tmp_path / "log.csv") == [{"step": 5, "loss": 5}, {"step": 10, "loss": 10}, {"step": 15, "loss": -1, "val": 2}]
+    found = read(tmp_path / "log.csv")
+    assert found == [{"step": 5, "loss": 5}, {"step": 10, "loss": 10}, {"step": 15, "loss": -1, "val": 2}]
 
 
 # Failures
@@ -394,7 +396,8 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, message):
-    if changes.get("accelerator") in ("cuda", "mps") and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if here.get(changes.get("accelerator")):
         pytest.skip("this machine has an accelerator")
     with pytest.raises(CourseError, match=message):
         train(tmp_path / "run", **changes)
@@ -403,8 +406,9 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, mess
 
 @pytest.mark.parametrize(
     "values",
-    [{"batch_size": 0}, {"steps": 0}, {"epochs": -1}, {"epochs": math.nan}, {"lr": 0}, {"lr": math.nan}, {"lr": math.inf},
-     {"ema": 1.0}, {"ema": -0.1}, {"grad_clip": -1}, {"grad_clip": math.nan}, {"weight_decay": -1}, {"betas": (0.9, 1.0)},
+    [{"batch_size": 0}, {"steps": 0}, {"epochs": -1}, {"epochs": math.nan}, {"lr": 0}, {"lr": math.nan},
+     {"lr": math.inf}, {"ema": 1.0}, {"ema": -0.1}, {"grad_clip": -1}, {"grad_clip": math.nan}, {"weight_decay": -1},
+     {"betas": (0.9, 1.0)},
      {"lr_drop": 2}, {"optimizer": "adm"}, {"precision": "16"}, {"lr_schedule": "cos"}, {"accelerator": "tpu"},
      {"devices": 0}, {"num_nodes": 0}, {"log_every": 0}, {"eval_every": -1}, {"checkpoint_every": -1}],
     ids=str,

@@ -1,0 +1,120 @@
+"""Recipes: each is complete, and a trained one's recorded figures are those of the file it leaves."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toys import TINY, images, same, tiny_run, weights
+
+from course_utils import checkpoints, data, methods, recipes
+from course_utils.errors import CourseError
+from course_utils.files import sha256_of
+from course_utils.training import evaluate
+from course_utils.training import state as run_state
+
+SHIPPED = ["ae_fashion_z2", "ae_fashion_z16", "ae_fashion_z128", "vae_fashion_z2", "vae_fashion_z32",
+           "beta_vae_fashion_b0.1", "beta_vae_fashion_b0.8", "beta_vae_fashion_b1.2", "beta_vae_fashion_b4",
+           "beta_vae_fashion_linear", "beta_vae_shapes_b1", "beta_vae_shapes_high"]  # fmt: skip
+RECORDED = ["cifar_ae_z16", "cifar_ae_z128", "cifar_ae_z1024", "cifar_vae_b0.8", "cifar_vae_b1", "cifar_vae_b1.2",
+            "cifar_vae_linear"]  # fmt: skip
+
+
+def load_toy(name, split="train", **_):
+    return images(64, seed=5) if split == "train" else images(21, seed=4)
+
+
+@pytest.fixture
+def toy_data(monkeypatch):
+    """data.load gives 64 toy pictures to train on and 21 to test on, whatever is asked for."""
+    monkeypatch.setattr(data, "load", load_toy)
+
+
+RECIPE = recipes.Recipe("vae", TINY, "toy", tiny_run(ema=0.5, eval_every=10))
+
+
+def test_there_is_a_recipe_for_everything_the_course_loads_or_quotes():
+    assert all(recipes.get(name).weights for name in SHIPPED)
+    assert not any(recipes.get(name).weights for name in RECORDED)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_each_recipe_builds_its_model_for_its_data(name):
+    recipe = recipes.get(name)
+    shape = {"fashion-mnist": (1, 32, 32), "cifar10": (3, 32, 32)}.get(recipe.dataset, (3, 32, 32))
+    model = methods.build(recipe.method, recipe.config, shape, seed=recipe.run.seed)
+    assert methods.name_of(model) == recipe.method and recipe.about
+    assert recipe.dataset in data.names()
+
+
+def test_the_assignments_recipes_are_the_assignment():
+    for name in RECORDED:
+        recipe = recipes.get(name)
+        run = recipe.run
+        assert (run.optimizer, run.lr, run.batch_size, run.epochs, run.grad_clip) == ("adam", 1e-3, 256, 20, 1.0)
+        assert recipe.config.network == "cifar-assignment" and recipe.dataset == "cifar10"
+    linear = recipes.get("cifar_vae_linear").config
+    assert (linear.beta_schedule, linear.beta, linear.beta_stairs) == ("linear", 1.0, 20)
+
+
+def test_the_sweep_changes_beta_alone():
+    plain = recipes.get("vae_fashion_z32")
+    for name in SHIPPED:
+        if name.startswith("beta_vae_fashion_b"):
+            recipe = recipes.get(name)
+            assert recipe.config.beta == float(name.removeprefix("beta_vae_fashion_b")) and recipe.run == plain.run
+            assert replace(recipe.config, beta=1.0) == plain.config
+    assert recipes.get("beta_vae_fashion_linear").config.beta == plain.config.beta  # equal final beta
+
+
+def test_an_unknown_recipe_lists_the_known():
+    with pytest.raises(CourseError, match="recipe: got 'vae_fashion_z33'.*Did you mean 'vae_fashion_z32'"):
+        recipes.get("vae_fashion_z33")
+
+
+def test_recorded_metrics_are_those_of_the_file(tmp_path, toy_data):
+    header = recipes.train(RECIPE, tmp_path / "run", name="toy", command="course train --recipe toy", quiet=True)
+    loaded, stored = checkpoints.load_file(tmp_path / "run" / "model.safetensors")
+    assert stored["metrics"] == header["metrics"]
+    measured = evaluate(loaded, images(21, seed=4))
+    assert measured == pytest.approx(stored["metrics"], rel=1e-5) and {"sse", "kl", "elbo"} <= set(measured)
+    assert stored["dataset_sha256"] == images(64, seed=5).sha256()
+    expected = {"recipe": "toy", "command": "course train --recipe toy", "steps": 20, "seed": 0, "precision": "32"}
+    assert {key: stored[key] for key in expected} == expected
+    assert stored["parameters"] == sum(p.numel() for p in loaded.parameters())
+
+
+def test_training_a_finished_recipe_again_gives_the_same_file(tmp_path, toy_data):
+    out = tmp_path / "run"
+    recipes.train(RECIPE, out, quiet=True)
+    before, model = sha256_of(out / "log.csv"), weights(checkpoints.load(out))
+    recipes.train(RECIPE, out, quiet=True)
+    assert sha256_of(out / "log.csv") == before and same(weights(checkpoints.load(out)), model)
+
+
+def test_an_interrupted_recipe_goes_on(tmp_path, toy_data, monkeypatch):
+    recipes.train(RECIPE, tmp_path / "whole", quiet=True)
+    save = run_state.save
+
+    def interrupted(folder, step, *args):
+        path = save(folder, step, *args)
+        if step == 10:
+            raise KeyboardInterrupt
+        return path
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run_state, "save", interrupted)
+        recipes.train(RECIPE, tmp_path / "cut", quiet=True)
+    assert not (tmp_path / "cut" / "model.safetensors").exists()  # nothing that could be taken for a result
+    recipes.train(RECIPE, tmp_path / "cut", quiet=True)
+    assert same(weights(checkpoints.load(tmp_path / "cut")), weights(checkpoints.load(tmp_path / "whole")))
+    other = replace(RECIPE, config=replace(TINY, beta=2.0))
+    with pytest.raises(CourseError, match="another config"):
+        recipes.train(other, tmp_path / "cut", quiet=True)
+
+
+def test_a_stored_model_that_was_trained_in_low_precision_is_measured_in_float32(tmp_path, toy_data):
+    recipe = replace(RECIPE, run=tiny_run(precision="bf16"))
+    header = recipes.train(recipe, tmp_path / "run", quiet=True)
+    model = checkpoints.load(tmp_path / "run")
+    assert all(p.dtype == torch.float32 for p in model.parameters()) and header["precision"] == "bf16"
+    assert evaluate(model, images(21, seed=4)) == pytest.approx(header["metrics"], rel=1e-5)
