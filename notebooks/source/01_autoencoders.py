@@ -347,8 +347,9 @@ print(f"pixels mixed        {distance_to_garments((a + b) / 2):5.1f}")
 # %% [markdown]
 # ## Taking noise out
 #
-# A code has no room for noise: noise is different in every pixel, and to describe it takes as many numbers as there are pixels. Why
-# not train for that? Show the network a *noisy* image and demand the *clean* one: a **denoising autoencoder**.
+# A code has no room for noise: noise is different in every pixel, so describing it would take as many numbers as there are pixels. An
+# autoencoder therefore removes some noise by itself. It removes more if that is what it is trained for: show it a *noisy* image and demand
+# the *clean* one. That is a **denoising autoencoder**.
 
 # %% [markdown] tags=["exercise"]
 # Write its loss. The noise is Gaussian with standard deviation `std`, new in every call. Do not clip the noisy images.
@@ -413,7 +414,8 @@ codes_and_noise(models[2], test.subset(slice(0, 2000)), torch.randn(200, 2, gene
 
 # %% [markdown]
 # With 16 numbers it is worse: there is far more room to miss the codes in. The first thing to mend is plain: give the noise the mean and
-# the covariance of the codes. Does that do it? Three measurements, with 16 numbers, for the codes of held-out garments, for noise, and for the fitted noise:
+# the covariance of the codes. Does that do it? Three measurements, for the codes of held-out garments, for noise, and for the fitted
+# noise:
 #
 # - the distance from a code to the nearest of 4,000 training codes (median),
 # - the share of codes that are further from all training codes than 99 % of held-out codes are: the decoder has hardly ever been there,
