@@ -143,7 +143,8 @@ def main():
         theirs, ours = plain_loop(build(), loader, args.steps), our_loop(build(), train, args.steps, args.out)
         speeds.append((args.steps * BATCH / theirs, args.steps * BATCH / ours))
         ratios.append(theirs / ours)
-        print(f"round {number + 1}: plain {speeds[-1][0]:.0f} images/s, course {speeds[-1][1]:.0f} images/s, ratio {ratios[-1]:.2f}")
+        plain, course = speeds[-1]
+        print(f"round {number + 1}: plain {plain:.0f} images/s, course {course:.0f} images/s, ratio {ratios[-1]:.2f}")
     peak, flop = matrix_peak(torch.bfloat16), flop_per_image(build(), train.shape)
     ours = statistics.median(s[1] for s in speeds)
     found = {

@@ -101,7 +101,8 @@ def load(name: str | os.PathLike, device="cpu") -> LatentModel:
         raise CourseError(f"checkpoint: {name} is a recorded run whose weights are not shipped, only its curves. {remedy}")
     path = checkpoint_dir() / found["file"]
     if not path.is_file():
-        raise CourseError(f"{path}: the manifest names it, but it is missing. Fetch it again, or train it: course train --recipe {name}.")
+        remedy = f"Fetch it again, or train it: course train --recipe {name}."
+        raise CourseError(f"{path}: the manifest names it, but it is missing. {remedy}")
     actual, expected = sha256_of(path), found.get("sha256")
     if actual != expected:
         raise CourseError(f"{path}: SHA-256 is {actual}, the manifest says {expected}. Restore the file; it was not loaded.")

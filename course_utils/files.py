@@ -33,7 +33,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "Nothing was half-written and older files are as they were. Free some space, or write elsewhere, and run again."
+            remedy = "Nothing was half-written, older files are as they were. Free some space, or write elsewhere, and run again."
             raise CourseError(f"{path}: the disk is full. {remedy}") from error
         raise
     finally:

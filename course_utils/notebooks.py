@@ -20,6 +20,7 @@ import nbformat
 from course_utils import paths
 from course_utils.errors import CourseError, reject
 from course_utils.files import write_text
+from course_utils.publishing import readme
 from course_utils.publishing.assemble import assemble, registered
 from course_utils.publishing.execute import NotebookFailed, Run, clean, run, run_all
 from course_utils.publishing.pages import write_pages
@@ -109,6 +110,8 @@ def _build(options) -> None:
     written = build(options.source or folder / "source", options.out or folder, only=options.chapters)
     solutions = [p for p in written if p.parent.name == "solutions"]
     print(f"built {len(written)} notebooks in {options.out or folder}")
+    if not options.source and not options.out:
+        readme.update(_checkout() / "README.md", [read(file) for file in source_files(folder / "source")])
     if options.execute:
         for done in run_all(solutions, options.workers):
             write_text(solutions[0].parent / f"{done.name}.ipynb", dumps(clean(done.notebook, done.name)))

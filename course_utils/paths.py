@@ -42,6 +42,12 @@ def checkpoint_dir() -> Path:
     return root / "checkpoints" if root else cache_dir() / "checkpoints"
 
 
+def runs_dir() -> Path:
+    """Where the runs of notebooks go: COURSE_RUNS if set, else runs/ of the checkout or of the current folder."""
+    named = os.environ.get("COURSE_RUNS")
+    return Path(named).expanduser() if named else (repository_root() or Path()) / "runs"
+
+
 def repository_url() -> str:
     """The repository's address, from [project.urls] of pyproject.toml, the one place that knows it."""
     root = repository_root()

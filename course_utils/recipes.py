@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ from . import checkpoints, data, methods
 from .errors import reject
 from .methods.autoencoder import AutoencoderConfig
 from .methods.vae import VAEConfig
+from .paths import runs_dir
 from .training import RunConfig, evaluate, fit
 
 
@@ -153,16 +155,17 @@ def fast(recipe: Recipe) -> Recipe:
     return replace(recipe, run=run, dataset=dataset)
 
 
-def obtain(name: str, mode: str = "LOAD", *, folder: Path | str = "runs"):
+def obtain(name: str, mode: str = "LOAD", *, folder: Path | str | None = None):
     """The model of a recipe, in eval mode, the way a notebook's MODE says.
 
     LOAD: the shipped checkpoint. FAST: trained here and now, 400 steps (under a minute, and visibly worse).
-    FULL: trained here as the recipe says; interrupted, it goes on where it was. Both leave folder/NAME or folder/fast-NAME."""
+    FULL: trained here as the recipe says; interrupted, it goes on where it was. Both leave folder/NAME or folder/fast-NAME;
+    folder: COURSE_RUNS, or runs/ of the checkout."""
     if mode not in ("LOAD", "FAST", "FULL"):
         raise reject("mode", mode, ("LOAD", "FAST", "FULL"), "Set MODE in the cell at the top.")
     if mode == "LOAD":
         return checkpoints.load(name)
-    recipe, out = get(name), Path(folder) / (name if mode == "FULL" else f"fast-{name}")
+    recipe, out = get(name), Path(folder or runs_dir()) / (name if mode == "FULL" else f"fast-{name}")
     train(recipe if mode == "FULL" else fast(recipe), out, name=name, command=f"course train --recipe {name}")
     return checkpoints.load(out)
 
@@ -171,6 +174,7 @@ def quick(config, train_set, steps: int, *, seed: int = 0, **run):
     """A short live run for a notebook: (model in eval mode, its curves as columns). Nothing is kept on disk.
 
     config: a method's configuration. train_set: an ImageSet. run: further RunConfig fields."""
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # no line on precision in a notebook
     method = next(name for name, cls in methods.METHODS.items() if cls.Config is type(config))
     model = methods.build(method, config, train_set.shape, seed=seed)
     settings = {"batch_size": 128, "log_every": 10, "checkpoint_every": 0, **run}

@@ -64,14 +64,17 @@ def notebook_path(stem: str, solved: bool) -> str:
     return f"notebooks/{'solutions/' if solved else ''}{stem}.ipynb"
 
 
+def colab_badge(path: str) -> str:
+    """Markdown of the badge that opens the repository's notebook at `path` in Colab."""
+    github = paths.repository_url().removeprefix("https://github.com/")
+    return f"[![Open in Colab]({COLAB_BADGE})](https://colab.research.google.com/github/{github}/blob/{BRANCH}/{path})"
+
+
 def _header(chapter: Chapter, solved: bool):
     front, url = chapter.front, paths.repository_url()
-    github = url.removeprefix("https://github.com/")
     here, other = notebook_path(chapter.stem, solved), notebook_path(chapter.stem, not solved)
     lines = [f"# {chapter.number} · {front.title}", "", f"**{front.question}**", ""]
-    lines += [
-        f"[![Open in Colab]({COLAB_BADGE})](https://colab.research.google.com/github/{github}/blob/{BRANCH}/{here})"
-    ]
+    lines += [colab_badge(here)]
     lines += [f"[{'Exercises' if solved else 'Solutions'}]({url}/blob/{BRANCH}/{other})", ""]
     lines += [f"About {front.minutes} minutes. You will be able to"] + [f"- {goal}" for goal in front.goals]
     if front.prerequisites:

@@ -9,10 +9,9 @@
 # ---
 
 # %% tags=["setup"]
-import torch
 
-from course_utils import checkpoints, data, doctor, figures, recipes, widgets
-from course_utils.exercises import check, hint, progress
+from course_utils import checkpoints, data, doctor, figures, widgets
+from course_utils.exercises import check, progress
 
 test = data.load("fashion-mnist-mini", "test")
 
@@ -45,7 +44,8 @@ widgets.LatentExplorer(models, test)
 # what to do about it. (On the command line: `course doctor`.)
 
 # %%
-doctor.report()
+for line in doctor.examine():
+    print(line)
 
 # %% [markdown]
 # ## How a chapter works

@@ -26,6 +26,7 @@ import torch
 
 from course_utils import checkpoints, data, figures, recipes, widgets
 from course_utils.exercises import check, progress
+from course_utils.figures import vae as vae_figures
 from course_utils.methods import VAE
 from course_utils.methods.base import gaussian_log_prob
 from course_utils.metrics.likelihood import importance_log_weights
@@ -239,7 +240,8 @@ figures.reconstructions({"AE, 16 latents": autoencoder, "VAE, 32 latents": vae},
 #
 # ### Two latents: the whole space in one picture
 #
-# With two latents the code space is a plane. Left chapter's map of the autoencoder, then the VAE's: same data, same network.
+# With two latents the code space is a plane. First the last chapter's map, the autoencoder's; then the VAE's. Same data, same network;
+# only the loss differs. Mind the axes.
 
 # %% tags=["figure"]
 plane = recipes.obtain("vae_fashion_z2", MODE)
@@ -247,11 +249,11 @@ figures.show(figures.latent_map(recipes.obtain("ae_fashion_z2", MODE), test, tit
 figures.latent_map(plane, test, title="VAE, two latents")
 
 # %% [markdown]
-# The VAE's codes fill a disc of radius about 2 to 3 around the origin, which is where $\mathcal N(0, I)$ puts its mass: noise
-# falls where garments are. Decode a grid over that disc (each row and column a quantile of the prior) and the manifold of garments shows:
+# The autoencoder's codes lie wherever they fell, far from the origin. The VAE's fill the disc in which $\mathcal N(0, I)$ has its mass (the
+# circles have radius 1 and 2): noise falls where garments are. Decode a grid over that disc (each row and column a quantile of the prior) and the manifold of garments shows:
 
 # %% tags=["figure"]
-figures.decoded_grid(plane, n=16)
+figures.decoded_grid(plane, n=12)
 
 # %% [markdown]
 # ### Which latents are in use
@@ -265,8 +267,8 @@ figures.kl_per_dimension(vae, test.floats(slice(0, 1000)))
 # %% [markdown]
 # ### Does the *average* posterior match the prior?
 #
-# Sampling needs not that each $q(z \mid x)$ equals the prior (that would be useless), but that their mixture over all images does.
-# Codes of 2,000 test images, one sample each, in the dimension that carries most and in one that carries nothing:
+# Samples are good if the mixture of all posteriors, over all images, looks like the prior. (That *each* $q(z \mid x)$ does would be
+# useless: no code would tell its image.) Codes of 2,000 test images, one draw each, in the four dimensions that carry most:
 
 # %% tags=["figure"]
 figures.prior_vs_aggregate(vae, test.floats(slice(0, 2000)))
@@ -286,8 +288,9 @@ widgets.LatentExplorer({"VAE, 32 latents": vae, "VAE, 2 latents": plane}, test)
 #
 # The weight of the KL decides how expensive a nat is. Make it too expensive and the cheapest encoder says nothing: $q(z \mid x) = p(z)$ for
 # every image, KL = 0, and the decoder paints the average garment. It is called **posterior collapse**, and here it takes one flag.
-# Two cures take one flag each: *warm-up* starts with a cheap KL and raises it; *free bits* makes the first fraction of a nat per
-# dimension free.
+#
+# Two remedies are often named. *Warm-up* starts with a cheap KL and raises its price to beta. *Free bits* makes the first fraction of
+# a nat in each dimension free. Which of them helps here? Decide before you run the cell.
 
 # %% tags=["figure"]
 runs = {
@@ -304,7 +307,11 @@ vae_figures.terms_apart(histories, ["rec", "kl"], title="The same network, one f
 figures.posterior_collapse(broken, some, kl_images=test.floats(slice(0, 500)))
 
 # %% [markdown]
-# Collapse hides in a loss that looks fine: it falls, smoothly. The sign is the KL, printed apart. *Always log the two terms apart.*
+# Free bits keeps the code alive: nats below the floor cost nothing, so the encoder spends them, and the reconstructions begin to differ. Warm-up
+# does not help, because it ends at the same price: it can bridge a bad *start*, it cannot make a wrong *destination* right.
+#
+# And the reconstruction term fell smoothly in all three runs. Collapse hides in curves that look fine; the sign is the KL. *Always log the
+# two terms apart.*
 #
 # ## How good is the bound?
 #
@@ -338,7 +345,7 @@ bounds = [torch.stack([importance_weighted_bound(part) for part in log_w.split(k
 gain = [(bound - bounds[0]).mean().item() for bound in bounds]
 spread = [(bound - bounds[0]).std().item() / 8 for bound in bounds]
 print(f"ELBO {bounds[0].mean():.2f} nats, with K = 256 {bounds[-1].mean():.2f} nats, of which {-512 * math.log(math.pi):.2f} are the constant of a decoder with variance 1/2")
-figures.iwae_bound(ks, gain, spread, title="What K samples gain over the ELBO")
+figures.iwae_bound(ks, gain, spread, label="gain over the ELBO (nats per image)", title="What K samples gain over the ELBO")
 
 # %% [markdown] tags=["exercise"]
 # A colleague computes the same weights with their own `log_posterior`, on the one-pixel model from above, where $q$ is the *exact*

@@ -7,6 +7,7 @@ import pytest
 from notebook_helpers import ROOT
 
 from course_utils import notebooks, paths
+from course_utils.publishing import readme
 from course_utils.publishing.pages import render_markdown
 from course_utils.publishing.source import read, source_files
 
@@ -111,3 +112,10 @@ def test_exercises_belong_to_their_chapter_and_each_is_registered(source):
         from course_utils.exercises.framework import exercises
 
         assert chapter.exercises == [e.number for e in exercises(int(chapter.number))]
+
+
+def test_readme_lists_the_chapters_as_the_sources_do():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.written(text, [read(path) for path in SOURCES]) == text, "run make notebooks"
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert linked and not [target for target in linked if not (ROOT / target).exists()]
