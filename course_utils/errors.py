@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class CourseError(ValueError):
-    """Bad input: the message names the argument, what was given, what is allowed and the remedy. The command line exits with 2."""
+    """Bad input: the message names the argument, what was given, what is allowed and the remedy. The command line exits 2."""
 
 
 def reject(argument: str, given: object, allowed: object, remedy: str = "") -> CourseError:
