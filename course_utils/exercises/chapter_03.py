@@ -41,7 +41,7 @@ def _beta_vae_loss(answer, fresh):
     beta = fresh.number(1.6, 2.3)  # its square is below the width: beta / width and 1 / beta are different mistakes
     got = answer(x, mean, mu, logvar, beta)
     rec, kl = vae.sse(x, mean), vae.kl_standard_normal(mu, logvar)
-    still = "Beta still multiplies *both* terms. Adam divides by the gradient's size, so a common factor changes the printed loss and nothing else."
+    still = "Still one point. The printed loss follows beta, the model does not: what does beta do to this loss that Adam's steps cannot feel?"
     yield differs(got, (beta * (rec + kl)).mean()), still
     yield differs(got, rec + beta * kl), "One value per image. A loss is one number: take the mean over the batch at the end."
     yield is_scalar(got), "The result has shape {got}; a loss is one number, shape {want}."

@@ -176,7 +176,7 @@ runs = {
 }
 live, histories = {}, {}
 for name, config in runs.items():
-    live[name], histories[name] = recipes.quick(config, train, steps=100, batch_size=64, lr=2e-3, log_every=4)
+    live[name], histories[name] = recipes.quick(config, train, steps=150, batch_size=64, log_every=5)
 vae_figures.terms_apart({name: histories[name] for name in ("beta = 0", "beta = 1")}, ["rec", "kl"], title="One flag apart")
 
 # %% [markdown]
@@ -260,7 +260,7 @@ for label, run in recorded.items():
     end = {"run": label, "rate": run["val_kl"][-1], "distortion": run["val_sse"][-1]}
     rows.append({name: value if name == "run" else float(value) for name, value in end.items()})
     rows[-1]["D + 0.95 R"] = rows[-1]["distortion"] + 0.95 * rows[-1]["rate"]
-figures.metric_table(rows, best={"distortion": "min", "D + 0.95 R": "min"}, caption="The smallest error is not the same thing as the best run")
+figures.metric_table(rows, best={"distortion": "min", "D + 0.95 R": "min"}, caption="Four runs at one price; the smallest error need not be the smallest cost")
 
 # %% [markdown]
 # **At equal final beta.** The fair experiment: one run at a constant 1, one that climbs to 1 over the first half and then *stays*, so that it
@@ -300,7 +300,8 @@ beta_figures.factor_rows()
 
 # %% tags=["figure"]
 factor_models = {"beta = 1": recipes.obtain("beta_vae_shapes_b1", MODE), "high beta": recipes.obtain("beta_vae_shapes_high", MODE)}
-print("the high beta is", factor_models["high beta"].config.beta)
+config = factor_models["high beta"].config
+print(f"the high beta: {config.beta:g}, schedule: {config.beta_schedule}")
 figures.reconstructions(factor_models, shapes.floats(range(0, 4000, 400)))
 
 # %% [markdown]
@@ -319,7 +320,7 @@ widgets.FactorExplorer(shipped)
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
-answer_3_4 = 5
+answer_3_4 = 1
 ### END SOLUTION
 
 # %% tags=["check"]
@@ -387,13 +388,13 @@ beta_figures.information_panels(measured, names)
 #
 # ## What beta cannot do
 #
-# Suppose the code above were perfect. Turn the latent space by some rotation $Q$: encode to $Qz$, and let the decoder turn back before it
-# decodes. Pictures and reconstructions are the same. So are all terms of the loss:
+# Turn the whole latent space: choose some rotation $Q$, encode to $Qz$ in place of $z$, and let the decoder turn back before it decodes.
+# The pictures cannot change. What about the loss, and what about the disentanglement?
 
 # %% tags=["figure"]
 model, x = factor_models["high beta"], shapes.floats(slice(0, 500))
 generator = torch.Generator().manual_seed(3)
-Q, _ = torch.linalg.qr(torch.randn(10, 10, generator=generator, dtype=torch.float64))     # a random rotation: Q Q^T = I
+Q, _ = torch.linalg.qr(torch.randn(10, 10, generator=generator, dtype=torch.float64))     # random axes: Q Q^T = I
 q = model.encode(x)
 mean, variance = q.mean.double(), q.logvar.double().exp()                                 # (500, 10) each
 z = Posterior(mean, variance.log()).sample(generator=generator)
@@ -409,15 +410,15 @@ rotated = mutual_information_gap(codes["high beta"].double() @ Q.T, shapes.attri
 beta_figures.information_panels({"as trained": measured["high beta"], "the same codes, rotated": rotated}, names)
 
 # %% [markdown]
-# Every picture, every reconstruction and every nat is the same, and the disentanglement is gone. A loss that cannot tell the two apart
-# cannot prefer one of them. This is the core of an impossibility theorem (Locatello et al. 2019): *from images alone, without a bias in the
-# model or in the data, disentanglement cannot be learned*, because another code, just as good, entangles everything.
+# Every picture and every nat is the same, and the gaps are gone. A loss that cannot tell the two codes apart cannot prefer
+# one of them. This is the core of an impossibility theorem (Locatello et al. 2019): *from images alone, without a bias in the model or
+# in the data, disentanglement cannot be learned*, because for each code that separates the factors there is another, just as good, that mixes them.
 #
 # ### Then why did we see any?
 #
-# Because of a bias. We allowed the rotated encoder a covariance $Q\,\mathrm{diag}(\sigma^2)\,Q^T$, but a real one gives `logvar`: a *diagonal*. That
-# restriction is tied to the axes. Give the rotated posterior its best diagonal approximation (variances $1/(S^{-1})_{ii}$ for covariance $S$,
-# which has the smallest KL to it) and pay the bill:
+# Because of a bias. We allowed the rotated encoder a full covariance $S = Q\,\mathrm{diag}(\sigma^2)\,Q^T$, but a real one gives `logvar`: a
+# *diagonal*. That restriction is tied to the axes. Replace the rotated posterior by the diagonal Gaussian with the smallest KL to
+# it, whose variances are $1/(S^{-1})_{ii}$, and pay the bill:
 
 # %%
 precision = Q**2 @ (1 / variance).T                              # (10, 500): the diagonal of Q diag(1 / variance) Q^T

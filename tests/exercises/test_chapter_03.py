@@ -1,6 +1,7 @@
 """Chapter 03: right answers in several spellings pass; each known wrong answer gets its own diagnosis."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 
 from course_utils.exercises import chapter_03, framework
 from course_utils.metrics.disentanglement import Disentanglement
+from course_utils.paths import repository_root
 
 # What a made-up model knows of the six factors: z[3] most of scale, z[2] second, z[4] nothing.
 MADE_UP = np.array(
@@ -79,7 +81,7 @@ def gap(information):
 
 
 WRONG = [
-    ("3.1", lambda x, m, mu, lv, b: b * (sse(x, m) + kl(mu, lv).sum(1)).mean(), "still multiplies"),
+    ("3.1", lambda x, m, mu, lv, b: b * (sse(x, m) + kl(mu, lv).sum(1)).mean(), "still one point. the printed"),
     ("3.1", lambda x, m, mu, lv, b: (sse(x, m) + kl(mu, lv).sum(1)).mean(), "nothing uses"),
     ("3.1", lambda x, m, mu, lv, b: (b * sse(x, m) + kl(mu, lv).sum(1)).mean(), "wrong way"),
     ("3.1", lambda x, m, mu, lv, b: (sse(x, m) + kl(mu, lv).sum(1) / b).mean(), "wrong way"),
@@ -168,6 +170,12 @@ def test_the_shipped_model_has_one_clear_answer(accepts, rejects):
     accepts("3.4", best)
     for other in set(range(len(row))) - {best}:
         rejects("3.4", other, f"z[{other}]")
+
+
+def test_the_written_solution_is_the_shipped_models_dimension():
+    source = (repository_root() / "notebooks" / "source" / "03_beta_vae.py").read_text(encoding="utf-8")
+    written = re.search(r"^answer_3_4 = (\d+)$", source, re.MULTILINE)
+    assert int(written[1]) == chapter_03.dimension_of_factor()
 
 
 def test_the_gap_agrees_with_the_package():
