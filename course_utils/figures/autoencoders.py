@@ -15,7 +15,9 @@ from . import models as ask
 from .curves import array
 from .models import Models, named
 from .pixels import rows_figure
-from .style import COLORS, INK, MUTED, CourseFigure, colors, new_figure, styled, with_alt
+from .style import COLORS, MUTED, CourseFigure, colors, new_figure, styled, with_alt
+
+NARROW = 640  # pixels: figures of a few lines need no more
 
 
 @styled
@@ -27,7 +29,7 @@ def error_by_code_size(
     errors: {method: {code size: squared error summed over the pixels of an image}}."""
     if not errors or not all(errors.values()):
         raise reject("errors", "none", "{method: {code size: squared error}} with one or more of each")
-    figure = new_figure(height=360)
+    figure = new_figure(NARROW, 330)
     axes = figure.add_subplot()
     facts = []
     for (name, by_size), color, mark in zip(errors.items(), colors(len(errors)), "osD^vPX"[: len(errors)], strict=True):
@@ -59,7 +61,7 @@ def loss_by_frequency(models: Models, images: Tensor, *, title: str = "Fine deta
     if images.shape[-2] != side or len(images) < 2:
         raise reject("images", tuple(images.shape), "two or more square images (N, C, H, H)")
     whole = _ring_power(images - images.mean(0), side)
-    figure = new_figure(height=340)
+    figure = new_figure(NARROW, 310)
     axes = figure.add_subplot()
     cycles, facts, models = np.arange(len(whole)), [], named(models)
     for (name, model), color in zip(models.items(), colors(len(models)), strict=True):
@@ -97,29 +99,17 @@ def codes_and_noise(
             "model", f"latent_dim {model.latent_dim}, noise {tuple(noise.shape)}", "latent_dim 2 and noise (N, 2)"
         )
     codes = ask.encoded(model, images.floats())[0]
-    figure = new_figure(700, 440)
-    left, right = figure.subplots(1, 2)
-    reach = noise.abs().max().item() * 1.15
-    for axes in (left, right):
-        axes.scatter(
-            *codes.T.numpy(), s=7, alpha=0.5, lw=0, color=COLORS["blue"], label="codes of garments", rasterized=True
-        )
-        axes.scatter(*noise.T.numpy(), s=26, lw=1.1, marker="x", color=COLORS["vermilion"], label="noise, N(0, I)")
-        axes.set_xlabel("z[0]")
-    left.set_ylabel("z[1]")
-    left.set_title("all codes", weight="normal", size=9.5)
-    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    right.set(xlim=(-reach, reach), ylim=(-reach, reach))
-    right.set_title("the square on the left, enlarged", weight="normal", size=9.5)
-    corners = [-reach, reach, reach, -reach, -reach], [-reach, -reach, reach, reach, -reach]
-    left.plot(*corners, color=INK, lw=1)
-    left.legend(loc="best", markerscale=1.4)
+    figure = new_figure(NARROW, 400)
+    axes = figure.add_subplot()
+    axes.scatter(*codes.T.numpy(), s=8, lw=0, color=COLORS["sky"], label="codes of garments", rasterized=True)
+    axes.scatter(*noise.T.numpy(), s=24, lw=1.1, marker="x", color=COLORS["vermilion"], label="noise, N(0, I)")
+    axes.set(xlabel="z[0]", ylabel="z[1]", title=title)
+    axes.legend(loc="best", markerscale=1.4)
     inside = (codes.abs() <= noise.abs().max()).all(1).float().mean().item()
     return with_alt(
         figure,
         f"{len(codes)} codes in the plane, standard deviation {codes[:, 0].std():.2g} by {codes[:, 1].std():.2g}, and "
-        f"{len(noise)} points of noise near the origin; on the right the part of the plane where noise is. It holds "
-        f"{inside:.1%} of the codes.",
+        f"{len(noise)} points of noise near the origin. The square that the noise covers holds {inside:.1%} of the codes.",
     )
 
 
@@ -138,7 +128,7 @@ def denoising_errors(
     for name, model in named(models, "model").items():
         made = (ask.reconstructed(model, images + s * noise) for s in stds)
         lines[name] = [ask.squared_error(images, one).mean().item() for one in made]
-    figure = new_figure(height=340)
+    figure = new_figure(NARROW, 310)
     axes = figure.add_subplot()
     for (name, values), color in zip(lines.items(), colors(len(lines)), strict=True):
         axes.plot(stds, values, "-o", ms=4, color=color, label=name)
@@ -163,7 +153,7 @@ def curves_with_limit(
     """Curves of one term over the steps, a color each, and a dashed line at `limit`, called `name`.
 
     curves: {run: {"step": [...], term: [...]}}."""
-    figure = new_figure(height=320)
+    figure = new_figure(NARROW, 300)
     axes = figure.add_subplot()
     for (run, columns), color in zip(curves.items(), colors(len(curves)), strict=True):
         axes.plot(array(columns["step"]), array(columns[term]), "-o", ms=3.5, color=color, label=run)

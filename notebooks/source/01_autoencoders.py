@@ -221,8 +221,8 @@ error_by_code_size({
 
 # %% [markdown]
 # With two numbers, the autoencoder is far ahead: garments do not lie near a *plane* in the space of images, but they do lie near a
-# curved surface. The more numbers, the smaller the advantage. With 128 hardly anything is left of it: enough straight directions do
-# about as well, and they are computed exactly, where the network has to be found in small steps.
+# curved surface. The more numbers, the smaller the advantage. With 128 the two are about level: enough straight directions do
+# as well, and they are computed exactly, where the network has to be found in small steps.
 #
 # ### What breaks: take out the nonlinearity
 #
@@ -245,7 +245,7 @@ curves_with_limit(
 by_linear, by_pca = linear(held_out).detach(), pca_reconstruction(held_out, 2)
 print(f"squared error between the linear network's pictures and PCA's: {sse(by_linear, by_pca).mean():.1f}")
 print(f"between the pictures of the network with ReLU and PCA's:       {sse(dense(held_out).detach(), by_pca).mean():.1f}")
-image_rows({"input": held_out[:10], "linear": by_linear[:10], "PCA": by_pca[:10], "with ReLU": dense(held_out[:10]).detach()},
+image_rows({"input": held_out[:8], "linear": by_linear[:8], "PCA": by_pca[:8], "with ReLU": dense(held_out[:8]).detach()},
            title="Two numbers, 200 steps of training")
 
 # %% [markdown]
@@ -267,11 +267,11 @@ figures.training_curves({name: checkpoints.curves(name) for name in cifar}, "sse
 # %% [markdown]
 # ## Reading a code
 #
-# Two numbers are a point in the plane. Here are the codes of 2,000 test images. The colors show the class; the network has
+# Two numbers are a point in the plane. Here are the codes of 1,000 test images. The colors show the class; the network has
 # never seen a class.
 
 # %% tags=["figure"]
-figures.latent_map(models[2], test.subset(slice(0, 2000)))
+figures.latent_map(models[2], test.subset(slice(0, 1000)))
 
 # %% [markdown]
 # Garments of a kind lie together, because similar pictures get similar codes. How much of "what is it?" do codes keep? Ask the
@@ -295,7 +295,7 @@ print(f"all pixels:   {nearest_neighbor_accuracy(garments[:4000].flatten(1), hel
 # %% tags=["figure"]
 plane = models[2].encode(held_out).mean                                       # (1000, 2)
 (left, bottom), (right, top) = plane.quantile(0.05, 0).tolist(), plane.quantile(0.95, 0).tolist()
-figures.decoded_grid(models[2], 11, (left, right, bottom, top))
+figures.decoded_grid(models[2], 9, (left, right, bottom, top))
 
 # %% [markdown]
 # Neighbors look alike, but not every point is a garment: between the regions of the map lie pictures of nothing. Where exactly the
@@ -379,7 +379,7 @@ with torch.no_grad():
     cleaned = {"noisy": noisy, "trained on clean images": plain(noisy), "trained on noisy images": denoiser(noisy)}
 for name, images in cleaned.items():
     print(f"{name}: squared error to the clean image {sse(held_out, images).mean():.1f}")
-image_rows({name.replace(" on ", "\non "): images[:10] for name, images in {"clean": held_out, **cleaned}.items()}, title="Strong noise, a dense network")
+image_rows({name.replace(" on ", "\non "): images[:8] for name, images in {"clean": held_out, **cleaned}.items()}, title="Strong noise, a dense network")
 
 # %% [markdown]
 # The long-trained convolutional models, both with 128 numbers. The denoising one saw noise of standard deviation 0.3 in every step.
@@ -410,7 +410,7 @@ image_rows({"codes of\ngarments": model.decode(held_codes[:10]), "noise": model.
 # where they went, and where the noise falls: into one corner of the map. Most kinds of garments would never be drawn.
 
 # %% tags=["figure"]
-codes_and_noise(models[2], test.subset(slice(0, 2000)), torch.randn(200, 2, generator=generator))
+codes_and_noise(models[2], test.subset(slice(0, 1000)), torch.randn(100, 2, generator=generator))
 
 # %% [markdown]
 # With 16 numbers it is worse: there is far more room to miss the codes in. The first thing to mend is plain: give the noise the mean and
@@ -515,7 +515,7 @@ figures.training_curves({
 # %% tags=["figure"]
 for name, x in {"our garments": garments[:1000], "the colleague's": theirs[:1000]}.items():
     print(f"shipped model, 16 numbers, on {name}: squared error {sse(x, model.reconstruct(x)).mean():.1f}")
-x = theirs[:10]
+x = theirs[:8]
 image_rows({"input": x, "their model": their_model(x).detach(), "shipped model": model.reconstruct(x)}, title="The colleague's garments")
 
 # %% tags=["check"]
