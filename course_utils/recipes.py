@@ -110,7 +110,6 @@ def train(
     test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
     model = methods.build(recipe.method, recipe.config, train_set.shape, seed=recipe.run.seed)
     identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
-    started = time.time()
     result = fit(
         model, train_set, recipe.run, out=out, evaluation=test_set, header=identity, resume=resume, quiet=quiet
     )
@@ -130,15 +129,17 @@ def train(
         "precision": result.precision,
         "threads": torch.get_num_threads(),
         "device": str(result.model.device),
-        "finished": time.strftime("%Y-%m-%d", time.gmtime(started)),
+        "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "parameters": sum(p.numel() for p in result.model.parameters()),
     }
-    path = out / "model.safetensors"
-    checkpoints.export(path, result.model, facts)
     # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
-    stored, _ = checkpoints.load_file(path)
+    rounded = out / "unmeasured.safetensors"
+    checkpoints.export(rounded, result.model, facts)
+    stored, _ = checkpoints.load_file(rounded)
     facts["metrics"] = {k: float(f"{v:.6g}") for k, v in evaluate(stored, test_set).items()}
-    return checkpoints.export(path, stored, facts)
+    written = checkpoints.export(out / "model.safetensors", stored, facts)
+    rounded.unlink()
+    return written
 
 
 def _jsonable(values: dict) -> dict:
