@@ -172,7 +172,7 @@ class VAE(Autoencoder):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z) in nats, with its constant: x (B, C, H, W) in [0, 1], z (B, Z) -> (B,).
 
-        It is a density over the *network's* pixel range; where that is [-1, 1] it is C H W log 2 below the density over [0, 1]."""
+        A density over the *network's* pixel range: where that is [-1, 1], C H W log 2 below the density over [0, 1]."""
         return -self.nll(self.to_network(x), self.decoder(z), constant=True)
 
     @torch.no_grad()
