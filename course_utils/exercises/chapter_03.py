@@ -144,7 +144,7 @@ def _published_schedule(answer, fresh):
     yield close(mean, 0.475), "The mean of 0, 1/20, ..., 19/20 is not {got:g}."
 
 
-FACTOR = "scale"  # what 3.4 asks for
+FACTOR = "x"  # what 3.4 asks for: the factor whose dimension stands out most clearly
 KNOWS_NOTHING = 0.05  # nats; below it a dimension tells no factor's values apart
 
 
@@ -176,7 +176,7 @@ def dimension_of_factor() -> int:
     difficulty=1,
     hints=[
         "Set all factors but one to the middle, move that one from end to end, and watch which bar goes with it.",
-        "A dimension that answers to `x` or `y` as well is not the one: try again at another position.",
+        "Several bars may twitch. Which one goes on and on, in one direction, from the left edge to the right? Try it again with another `y` and `scale`.",
     ],
 )
 def _dimension_of_factor(answer, fresh):
@@ -191,7 +191,7 @@ def _dimension_of_factor(answer, fresh):
     yield (
         told == FACTOR or int(answer) == dimension_of_factor(),
         f"z[{int(answer)}] knows {column.max():.2f} nats of *{told}* and {column[_row()]:.2f} of {FACTOR}. "
-        f"Hold {told} still, and move {FACTOR} alone.",
+        f"Hold {told} still and move {FACTOR} alone: does this bar still go with it all the way?",
     )
     yield (
         int(answer) == dimension_of_factor(),

@@ -19,6 +19,8 @@
 # ---
 
 # %% tags=["setup"]
+import math
+
 import torch
 
 from course_utils import checkpoints, data, figures, recipes, widgets
@@ -84,14 +86,13 @@ beta_figures.price_tangents(points)
 # cheapest. Read the table by columns. (Neighbors are close: near its lowest point a cost is flat, and a training run has noise of its own.)
 
 # %%
-def cost(price):
-    """What each model costs at one price of a nat, by the column's name."""
-    return {p["beta"]: p["sse"] + price * p["kl"] for p in points}
+def costs(point):
+    """One model's D + price * R at each of the five prices."""
+    return {f"price {price:g}": point["sse"] + price * point["kl"] for price in SWEEP}
 
-prices = {f"price {price:g}": cost(price) for price in SWEEP}
 figures.metric_table(
-    [{"trained with": f"beta = {b:g}", **{name: c[b] for name, c in prices.items()}} for b in SWEEP],
-    best={name: "min" for name in prices}, caption="sse + price * KL, the cheapest of each column in bold",
+    [{"trained with": f"beta = {p['beta']:g}", **costs(p)} for p in points],
+    best={name: "min" for name in costs(points[0])}, caption="D + price * R, the cheapest of each column in bold",
 )
 
 # %% [markdown]
@@ -106,9 +107,9 @@ figures.kl_per_dimension(three, test.floats(slice(0, 1000)))
 # trained for, the candidates can be ranked: the bound on $\log p(x)$ is $-(D/\beta + R) - \frac{1024}{2}\log(\pi\beta)$ for 1024 pixels.
 
 # %%
-own = [{**p, "bound": -(p["sse"] / p["beta"] + p["kl"]) - 512 * torch.tensor(torch.pi * p["beta"]).log().item()} for p in points]
+bounds = [{**p, "bound": -(p["sse"] / p["beta"] + p["kl"]) - 512 * math.log(math.pi * p["beta"])} for p in points]
 figures.metric_table(
-    own, {"beta": "beta", "kl": "rate R (nats)", "sse": "distortion D", "bound": "bound on log p(x) (nats)"}, best={"bound": "max"},
+    bounds, {"beta": "beta", "kl": "rate R (nats)", "sse": "distortion D", "bound": "bound on log p(x) (nats)"}, best={"bound": "max"},
     caption="Five models, 10,000 test images",
 )
 
@@ -315,12 +316,12 @@ shipped = {"high beta": checkpoints.load("beta_vae_shapes_high"), "beta = 1": ch
 widgets.FactorExplorer(shipped)
 
 # %% [markdown] tags=["exercise"]
-# Which latent dimension of the **high beta** model carries the *scale* of the shape? Find it with the sliders. (Without a live kernel, the
-# traversals below show it too.)
+# Which latent dimension of the **high beta** model carries the *horizontal position*, `x`? Find it with the sliders. (Without a live
+# kernel, the traversals below show it too.) Then look for the one of `rotation`, and for the one of `color`: are there any?
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
-answer_3_4 = 1
+answer_3_4 = 3
 ### END SOLUTION
 
 # %% tags=["check"]
@@ -333,7 +334,7 @@ check("3.4")
 # %% tags=["figure"]
 start = shapes.floats(slice(0, 256))
 for name, model in factor_models.items():
-    figures.show(figures.traversal(model, start, base=100, title=f"{name}: one latent dimension at a time"))
+    figures.show(figures.traversal(model, start, base=100, steps=7, title=f"{name}: one latent dimension at a time"))
 
 # %% [markdown]
 # ### How much a dimension knows

@@ -12,15 +12,15 @@ from course_utils.exercises import chapter_03, framework
 from course_utils.metrics.disentanglement import Disentanglement
 from course_utils.paths import repository_root
 
-# What a made-up model knows of the six factors: z[3] most of scale, z[2] second, z[4] nothing.
+# What a made-up model knows of the six factors: z[1] most of x, z[2] second, z[4] nothing.
 MADE_UP = np.array(
     [
         [0.3, 0.1, 0.0, 0.1, 0.0],  # shape
         [0.9, 0.0, 0.1, 0.0, 0.0],  # color
-        [0.0, 0.2, 0.5, 0.8, 0.01],  # scale
+        [0.0, 0.2, 0.1, 0.8, 0.01],  # scale
         [0.1, 0.1, 0.1, 0.1, 0.0],  # rotation
-        [0.0, 1.2, 0.0, 0.0, 0.0],  # x
-        [0.0, 0.4, 0.3, 0.2, 0.0],  # y
+        [0.0, 1.2, 0.4, 0.0, 0.0],  # x
+        [0.0, 0.4, 0.6, 0.2, 0.0],  # y
     ]
 )
 
@@ -125,7 +125,8 @@ WRONG = [
     ("3.5", lambda i, h: -gap(i) / h, "sign"),
     ("3.5", removed_by_value, "twin"),
     ("3.4", 4, "switched off"),
-    ("3.4", 1, "of *x*"),
+    ("3.4", 2, "of *y*"),
+    ("3.4", 3, "of *scale*"),
     ("3.4", 0, "of *color*"),
     ("3.4", 5, "one of 0, 1, 2, 3, 4"),
     ("3.4", "scale", "number of a latent dimension"),
@@ -151,10 +152,10 @@ def test_every_exercise_has_three_wrong_answers_with_their_own_diagnoses():
 
 
 def test_the_dimension_of_a_factor_on_a_made_up_model(made_up, accepts, rejects, monkeypatch):
-    accepts("3.4", 3)
-    accepts("3.4", np.int64(3))
+    accepts("3.4", 1)
+    accepts("3.4", np.int64(1))
     runner_up = MADE_UP.copy()
-    runner_up[0:2, :], runner_up[3:, :] = 0.0, 0.0  # now z[2] follows nothing but scale, and less than z[3] does
+    runner_up[[0, 1, 2, 3, 5]] = 0.0  # now z[2] follows nothing but x, and less than z[1] does
     monkeypatch.setattr(chapter_03, "shapes_information", lambda: Disentanglement(runner_up, np.ones(6), np.ones(6)))
     rejects("3.4", 2, "another dimension knows more")
 
