@@ -18,7 +18,7 @@ from course_utils.errors import CourseError
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MAX_BYTES = 1_000_000  # a committed notebook
-PALETTE_OVER = 24_000  # bytes; a larger PNG is kept with 256 colors
+PALETTE_OVER = 15_000  # bytes; a larger PNG is kept with 256 colors
 
 
 class NotebookFailed(RuntimeError):
