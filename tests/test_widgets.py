@@ -120,6 +120,15 @@ def test_reset_returns_to_the_exact_start(explorer):
     assert explorer.image.value == start and torch.equal(explorer.z, z)
 
 
+def test_rounding_by_the_browser_moves_nothing(explorer):
+    start, z = explorer.image.value, explorer.z
+    for slider in explorer.sliders:  # a browser reports the nearest of its steps as soon as it shows a slider
+        slider.value = round(slider.value / slider.step) * slider.step
+    assert explorer.image.value == start and torch.equal(explorer.z, z)
+    explorer.sliders[0].value += explorer.sliders[0].step
+    assert not torch.equal(explorer.z, z)
+
+
 def test_truncation_0_gives_the_image_of_the_priors_mean(explorer):
     explorer.random()
     explorer.truncation.value = 0.0

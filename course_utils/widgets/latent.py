@@ -71,10 +71,12 @@ class LatentExplorer(Panel):
 
     @property
     def z(self) -> Tensor:
-        """The code on show, (1, Z): the base code with the sliders' values in it, times the truncation."""
+        """The code on show, (1, Z): the base code with the values of the sliders that were moved, times the truncation."""
         z = self.base.clone()
         for slider, (dim, *_) in zip(self.sliders, self.dimensions, strict=False):
-            z[dim] = slider.value
+            # A browser rounds a slider to its step and reports that, untouched: such a slider keeps the exact number.
+            if abs(slider.value - z[dim].item()) > slider.step / 2 + 1e-6:
+                z[dim] = slider.value
         return self.truncation.value * z[None]
 
     def reset(self) -> None:
