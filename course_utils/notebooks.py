@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="folder to write to")
     parser.add_argument("--execute", action="store_true", help="build: also run the solutions and keep their outputs")
     parser.add_argument("--workers", type=int, help="notebooks at a time, default the number of cores")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)  # a chapter may follow an option: build --execute 02
     try:
         COMMANDS[options.command](options)
     except (CourseError, NotebookFailed) as error:
