@@ -31,8 +31,7 @@ def _integers(values: Tensor | np.ndarray) -> np.ndarray:
 
 
 def _binned(codes: np.ndarray, bins: int) -> np.ndarray:
-    """Each column cut into `bins` bins of equal width over its range: a dimension that hardly moves still fills its bins,
-    so a collapsed one shows as what it is, noise that knows nothing of the factors."""
+    """Each column cut into `bins` bins of equal width over its own range, so that the scale of a dimension does not matter."""
     low, high = codes.min(0), codes.max(0)
     width = np.where(high > low, high - low, 1.0)
     return np.clip(((codes - low) / width * bins).astype(int), 0, bins - 1)
@@ -54,8 +53,12 @@ def mutual_information_gap(codes, factors, bins: int = 20) -> Disentanglement:
     """MIG of codes (N, Z), floats, for factors (N, F), integers: per factor, the information in the dimension that knows it
     best minus that in the second best, over the factor's entropy.
 
-    1: each factor is known by one dimension alone. 0: two dimensions know it equally, or none knows it. The histogram's
-    bias grows with bins^1 and falls with N: take 10,000 codes or more."""
+    1: each factor is known by one dimension alone. 0: two dimensions know it equally, or none knows it. A histogram finds
+    about (bins - 1) (values - 1) / (2 N) nats too much, values being those of the factor: 0.016 for 20, 8 and 4,152.
+
+    Codes that are samples of q(z|x), as in the paper, hold no more nats than the mean KL of their dimension. Posterior
+    means are often taken in their place; they leave the noise out, so a nearly collapsed dimension can seem to know more
+    than its KL."""
     codes = codes.detach().cpu().double().numpy() if isinstance(codes, torch.Tensor) else np.asarray(codes, dtype=float)
     factors = np.asarray(factors.detach().cpu() if isinstance(factors, torch.Tensor) else factors)
     if factors.ndim != 2:
@@ -65,6 +68,8 @@ def mutual_information_gap(codes, factors, bins: int = 20) -> Disentanglement:
         raise reject("codes", codes.shape, f"(N, Z) with N = {len(factors)}, one row per row of factors")
     if codes.shape[1] < 2:
         raise reject("codes", codes.shape, "two latent dimensions or more", "A gap needs a second best.")
+    if bins < 2:
+        raise reject("bins", bins, "2 or more", "20 is usual.")
     if not np.isfinite(codes).all():
         raise reject("codes", "values that are not finite", "finite values")
     cut = _binned(codes, bins)

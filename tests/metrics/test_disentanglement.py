@@ -47,6 +47,22 @@ def test_a_duplicated_dimension_closes_the_gap(factors):
     assert mutual_information_gap(codes, factors).gaps == pytest.approx([0, 1, 1], abs=0.02)
 
 
+def test_the_bias_of_the_histogram_is_as_the_docstring_says():
+    rng = np.random.default_rng(4)
+    few = rng.integers(0, 8, (4152, 40))
+    codes = rng.uniform(size=(4152, 20))
+    found = mutual_information_gap(codes, few).information.mean()
+    assert found == pytest.approx(19 * 7 / (2 * 4152), rel=0.05)
+
+
+def test_samples_hold_no_more_than_their_kl_and_means_may_seem_to(factors):
+    mean, std = 0.1 * (factors[:, :2] - factors[:, :2].mean(0)), 1.0  # nearly collapsed: the noise hides the means
+    kl = 0.5 * (mean**2).mean(0)
+    drawn = mutual_information_gap(mean + std * noise(2), factors[:, :2]).information
+    seen = mutual_information_gap(mean, factors[:, :2]).information
+    assert (drawn.max(0) < kl + 0.005).all() and (seen.max(0) > 100 * kl).all()
+
+
 def test_noise_knows_nothing(factors):
     found = mutual_information_gap(noise(4), factors)
     assert found.mig < 0.005 and found.information.max() < 0.01
@@ -99,3 +115,5 @@ def test_bad_input(factors):
         mutual_information_gap(np.where(noise(3) > 3, np.nan, noise(3)), factors)
     with pytest.raises(CourseError, match="factors"):
         mutual_information_gap(noise(3), factors[:, 0])
+    with pytest.raises(CourseError, match="bins"):
+        mutual_information_gap(noise(3), factors, bins=1)
