@@ -145,12 +145,12 @@ def _devices() -> Iterator[Check]:
 
     cores, threads = os.cpu_count(), torch.get_num_threads()
     says = {"bf16": "computes in bf16", "fp16": "computes in fp16 (with scaling)", "32": "computes in 32 bits only"}
-    precision = native_precision("cpu", torch.device("cpu"))
+    precision = native_precision(torch.device("cpu"))
     yield Check("cpu", OK, f"{_cpu_name()}, {cores} cores, torch uses {threads} threads, {says[precision]}")
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         with torch.cuda.device(index):
-            precision = native_precision("cuda", torch.device("cuda", index))
+            precision = native_precision(torch.device("cuda", index))
         yield Check(f"cuda:{index}", OK, f"{device.name}, {device.total_memory / 2**30:.0f} GiB, {says[precision]}")
     if torch.backends.mps.is_available():
         yield Check("mps", OK, f"Apple GPU, {says['32']}")

@@ -11,7 +11,8 @@ from ..methods.base import LatentModel, evaluating
 def evaluate(model: LatentModel, images, *, batch_size: int = 500, seed: int = 0) -> dict[str, float]:
     """Means of the model's evaluation terms over an ImageSet. One seed gives the same numbers twice.
 
-    The sums are kept in float64, and a ragged last batch weighs what it holds."""
+    Units and range are the terms' own (`evaluation_terms` of the method). The sums are kept in float64, and a ragged last
+    batch weighs what it holds."""
     generator = torch.Generator(model.device).manual_seed(seed)
     totals: dict[str, torch.Tensor] = {}
     with evaluating(model):
@@ -19,5 +20,5 @@ def evaluate(model: LatentModel, images, *, batch_size: int = 500, seed: int = 0
             index = torch.arange(start, min(start + batch_size, len(images)))
             x = images.floats(index).to(model.device)
             for name, values in model.evaluation_terms(x, generator).items():
-                totals[name] = totals.get(name, 0) + values.double().sum()
+                totals[name] = totals.get(name, 0) + values.cpu().double().sum()  # Apple's GPUs have no float64
     return {name: float(total) / len(images) for name, total in totals.items()}

@@ -8,12 +8,14 @@ from ..errors import CourseError
 from .config import RunConfig
 
 
-def native_precision(accelerator: str, device: torch.device) -> str:
+def native_precision(device: torch.device) -> str:
     """bf16 where the device computes in it, fp16 on older CUDA GPUs, else 32."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if device.type == "cpu":
-        return "bf16" if torch.cpu._is_avx512_bf16_supported() else "32"
+        # torch has no public name for the question; a build that cannot answer it computes in 32 bits.
+        asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return "bf16" if asked is not None and asked() else "32"
     return "32"
 
 
@@ -28,7 +30,7 @@ def make_fabric(run: RunConfig):
     elif not {"cpu": True, "cuda": CUDAAccelerator.is_available(), "mps": MPSAccelerator.is_available()}[accelerator]:
         remedy = "Use auto or cpu; `course doctor` says what is there."
         raise CourseError(f"accelerator: got {accelerator!r}, but this machine has no such device. {remedy}")
-    precision = native_precision(accelerator, torch.device(accelerator)) if run.precision == "auto" else run.precision
+    precision = native_precision(torch.device(accelerator)) if run.precision == "auto" else run.precision
     names = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     strategy = "auto" if run.devices * run.num_nodes == 1 else "ddp"
     fabric = Fabric(

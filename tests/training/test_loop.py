@@ -18,7 +18,7 @@ from course_utils.training import state as run_state
 from course_utils.training.batches import Batches, mix
 from course_utils.training.log import RunLog, dump, read
 from course_utils.training.loop import Run
-from course_utils.training.parts import make_optimizer
+from course_utils.training.parts import make_optimizer, native_precision
 
 
 def train(out, model=None, data=None, **changes):
@@ -228,6 +228,11 @@ def test_the_average_of_the_weights_is_what_is_returned(tmp_path):
     assert not same(weights(run.averaged()), history[-1])
     result = train(tmp_path / "b", ema=decay, steps=6)
     assert same(weights(result.model), weights(run.averaged())) and not result.model.training
+
+
+def test_a_torch_that_cannot_say_computes_in_32_bits(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert native_precision(torch.device("cpu")) == "32"
 
 
 def test_precision_auto_is_what_the_machine_computes_in(tmp_path):
