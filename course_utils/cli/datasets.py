@@ -29,7 +29,7 @@ def fetch(argv: list[str]) -> None:
 
 def _data(
     action: Annotated[Literal["list", "get"], tyro.conf.Positional] = "list",
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None,
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None,
     /,
 ) -> None:
     """List the data sets, or download one (`course data get cifar10`).

@@ -33,7 +33,9 @@ def _evaluate(
     out: Path | None = None,
     device: Device = "auto",
 ) -> None:
-    """Measure a checkpoint on a whole split: means over images of sums over pixels and latent dimensions, in nats.
+    """Measure a checkpoint on a whole split: means over images of sums over pixels and latent dimensions.
+
+    rec, kl and elbo are in nats, without the likelihood's constant; sse is a squared error in the network's pixel range.
 
     Args:
         checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
@@ -73,7 +75,7 @@ def _evaluate(
 
 def _checkpoints(
     action: Annotated[Literal["list", "verify"], tyro.conf.Positional] = "list",
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None,
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None,
     /,
 ) -> None:
     """List the shipped checkpoints, or verify them: hash the files again, load them, and measure them again.

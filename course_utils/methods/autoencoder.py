@@ -34,7 +34,8 @@ class AutoencoderConfig:
     widths: tuple[int, ...] = ()
     """channels of each stage, () for the network's own (32, 64, 128)"""
     input_noise: float = 0.0
-    """standard deviation of noise added to the input only (a denoising autoencoder); the target stays clean"""
+    """standard deviation, in the network's pixel range, of noise added to the input only (a denoising autoencoder); the
+    target stays clean"""
 
     def __post_init__(self):
         if not isinstance(self.latent_dim, int) or self.latent_dim < 1:

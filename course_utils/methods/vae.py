@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ..errors import reject
 from .autoencoder import Autoencoder, AutoencoderConfig, at_least_float32, split_moments, sse
-from .base import Posterior, kl_standard_normal, reparameterize
+from .base import Posterior, evaluating, kl_standard_normal, reparameterize
 
 __all__ = ["VAE", "VAEConfig", "bernoulli_nll", "beta_at", "free_bits_kl", "gaussian_nll"]
 __all__ += ["kl_standard_normal", "negative_elbo", "reparameterize", "sse"]
@@ -53,13 +53,13 @@ def free_bits_kl(kl_per_dim: Tensor, free_bits: float) -> Tensor:
 
 
 def beta_at(progress: float, *, beta, schedule="constant", start=0.0, fraction=1.0, cycles=4, stairs=0) -> float:
-    """The KL's weight when `progress` (in [0, 1]) of the run is done.
+    """The KL's weight when `progress` (in [0, 1]) of the run is done; beta at 1, whatever the schedule.
 
     constant: beta. linear: from `start` to beta over the first `fraction` of the run, then beta. cyclical: `cycles` such
     ramps one after the other (Fu et al., arXiv 1903.10145). stairs > 0: the weight changes that many times a run only,
     and a step has the value of its beginning, as in code that sets it once an epoch: beta(e) = e / 20 ends at 0.95.
     """
-    if schedule == "constant":
+    if schedule == "constant" or progress >= 1:
         return beta
     if stairs:
         progress = math.floor(progress * stairs + 1e-9) / stairs
@@ -156,7 +156,10 @@ class VAE(Autoencoder):
         return {name: value.detach() for name, value in terms.items()}
 
     def evaluation_terms(self, x, generator=None):
-        """Per image (B,): rec and elbo of one posterior sample, kl, and sse, the squared error of that sample's decoding."""
+        """Per image (B,): rec and elbo of one posterior sample, kl, and sse, the squared error of that sample's decoding.
+
+        rec, kl and elbo are in nats, without the likelihood's constant; sse is in the network's pixel range; loss is taken
+        at the final beta, whatever the schedule."""
         x = self.to_network(self.check_images(x))
         posterior = self.posterior(x)
         raw = self.decoder(posterior.sample(generator=generator))
@@ -177,6 +180,9 @@ class VAE(Autoencoder):
 
     @torch.no_grad()
     def elbo(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One-sample estimate of the ELBO in nats, per image, with the likelihood's constant: (B, C, H, W) -> (B,)."""
-        posterior = self.encode(x)
-        return self.log_likelihood(x, posterior.sample(generator=generator)) - posterior.kl()
+        """One-sample estimate of the ELBO in nats, per image, with the likelihood's constant, in eval mode.
+
+        (B, C, H, W) -> (B,), comparable with importance_weighted_log_likelihood."""
+        with evaluating(self):
+            posterior = self.encode(x)
+            return self.log_likelihood(x, posterior.sample(generator=generator)) - posterior.kl()

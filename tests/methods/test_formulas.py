@@ -209,6 +209,7 @@ def test_beta_schedules():
     assert [at(p, schedule="linear", fraction=0.5) for p in (0, 0.25, 0.5, 0.9)] == [0, 2, 4, 4]
     cyclical = [at(p, schedule="cyclical", cycles=2, fraction=0.5) for p in (0, 0.125, 0.25, 0.4, 0.5, 0.625, 0.75)]
     assert cyclical == [0, 2, 4, 4, 0, 2, 4]
+    assert {at(1.0, schedule=name, stairs=3) for name in vae.SCHEDULES} == {4.0}
 
 
 def test_a_model_reads_its_schedule_from_the_progress_of_the_run():
