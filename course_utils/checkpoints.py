@@ -89,7 +89,9 @@ def entry(name: str, folder: Path | None = None) -> dict:
 
 
 def load(name: str | os.PathLike, device="cpu") -> LatentModel:
-    """The model of a manifest's name or of a file's path, in eval mode, its hash verified. CourseError if anything is off."""
+    """The model of a manifest's name, a .safetensors file or a run's folder, in eval mode, its hash verified.
+
+    A folder or file of that name in the current folder goes before the manifest. CourseError if anything is off."""
     path = Path(name)
     if path.suffix == ".safetensors" or path.is_file():
         return load_file(path, device)[0]
@@ -97,11 +99,11 @@ def load(name: str | os.PathLike, device="cpu") -> LatentModel:
         return load_file(path / "model.safetensors", device)[0]
     found = entry(str(name))
     if not found.get("file"):
-        remedy = f"Train it: course train --recipe {found.get('recipe')}."
+        remedy = f"Train it: {found['command']}." if found.get("command") else ""
         raise CourseError(f"checkpoint: {name} is a recorded run whose weights are not shipped, only its curves. {remedy}")
     path = checkpoint_dir() / found["file"]
     if not path.is_file():
-        remedy = f"Fetch it again, or train it: course train --recipe {name}."
+        remedy = "`course fetch` gets it." + (f" Or train it: {found['command']}." if found.get("command") else "")
         raise CourseError(f"{path}: the manifest names it, but it is missing. {remedy}")
     actual, expected = sha256_of(path), found.get("sha256")
     if actual != expected:

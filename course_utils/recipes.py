@@ -179,9 +179,12 @@ def obtain(name: str, mode: str = "LOAD", *, folder: Path | str | None = None):
 def quick(config, train_set, steps: int, *, seed: int = 0, **run):
     """A short live run for a notebook: (model in eval mode, its curves as columns). Nothing is kept on disk.
 
-    config: a method's configuration. train_set: an ImageSet. run: further RunConfig fields."""
+    config: a method's configuration, such as VAE.Config(latent_dim=8). train_set: an ImageSet. run: further RunConfig
+    fields."""
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # no line on precision in a notebook
-    method = next(name for name, cls in methods.METHODS.items() if cls.Config is type(config))
+    method = next((name for name, cls in methods.METHODS.items() if cls.Config is type(config)), None)
+    if method is None:
+        raise reject("config", config, [f"{cls.__name__}.Config(...)" for cls in methods.METHODS.values()])
     model = methods.build(method, config, train_set.shape, seed=seed)
     settings = {"batch_size": 128, "log_every": 10, "checkpoint_every": 0, **run}
     with tempfile.TemporaryDirectory() as out:

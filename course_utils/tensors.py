@@ -33,7 +33,7 @@ def save(path: Path | str, tensors: dict[str, Tensor], header: dict) -> None:
         try:
             save_file(kept, str(temporary), metadata=metadata)
         except SafetensorError as error:  # it wraps the operating system's error in its own
-            if "os error 28" in str(error) or "No space left" in str(error):
+            if any(sign in str(error) for sign in ("os error 28", "os error 112", "No space left")):  # 112: on Windows
                 raise OSError(28, "No space left on device") from error
             raise
 

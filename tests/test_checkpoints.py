@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 def run(tmp_path):
     """A finished run's folder, as recipes.train leaves it."""
     result = fit(tiny_vae(), images(), tiny_run(eval_every=10), out=tmp_path / "run", evaluation=images(9), quiet=True)
-    facts = {"dataset": "toy", "seed": 0, "steps": 20, "recipe": "toy_run", "metrics": {"sse": 1.0}}
+    facts = {"dataset": "toy", "seed": 0, "steps": 20, "command": "course train vae --steps 20", "metrics": {"sse": 1.0}}
     checkpoints.export(tmp_path / "run" / "model.safetensors", result.model, facts)
     return tmp_path / "run"
 
@@ -123,7 +123,7 @@ def test_a_run_without_shipped_weights_keeps_its_curves(run, folder):
     checkpoints.publish("recorded", run, weights=False)
     assert sorted(checkpoints.manifest()) == ["recorded", "toy"]
     assert checkpoints.curves("recorded")["step"].tolist() == [5, 10, 15, 20]
-    with pytest.raises(CourseError, match="not shipped, only its curves. Train it: course train --recipe toy_run"):
+    with pytest.raises(CourseError, match="not shipped, only its curves. Train it: course train vae --steps 20"):
         checkpoints.load("recorded")
 
 
@@ -256,7 +256,7 @@ def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, folder, suffix
 
 
 def test_every_recipe_is_shipped_or_recorded():
-    """`course train --recipe NAME`, then `course checkpoints publish`, adds a missing one."""
+    """`course train --recipe NAME --publish` adds a missing one."""
     entries = checkpoints.manifest()
     kinds = {name: "file" if recipe.weights else "curves" for name, recipe in RECIPES.items()}
     missing = [name for name, kind in kinds.items() if not entries.get(name, {}).get(kind)]

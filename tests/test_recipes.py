@@ -71,6 +71,11 @@ def test_an_unknown_recipe_lists_the_known():
         recipes.get("vae_fashion_z33")
 
 
+def test_a_quick_run_says_what_it_takes():
+    with pytest.raises(CourseError, match=r"config: got 8, allowed: Autoencoder.Config\(...\), VAE.Config\(...\)"):
+        recipes.quick(8, images(64), steps=1)
+
+
 def test_recorded_metrics_are_those_of_the_file(tmp_path, toy_data):
     header = recipes.train(RECIPE, tmp_path / "run", name="toy", command="course train --recipe toy", quiet=True)
     loaded, stored = checkpoints.load_file(tmp_path / "run" / "model.safetensors")

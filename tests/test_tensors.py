@@ -117,7 +117,10 @@ def test_a_changed_header_is_refused(tmp_path):
         tensors.load(path)
 
 
-@pytest.mark.parametrize("message", ["I/O error: No space left on device (os error 28)", "No space left"])
+@pytest.mark.parametrize(
+    "message",
+    ["I/O error: No space left on device (os error 28)", "No space left", "not enough space on the disk. (os error 112)"],
+)
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, message):
     path = tmp_path / "a.safetensors"
     tensors.save(path, {"w": torch.zeros(2)}, {"old": True})
