@@ -37,51 +37,23 @@ def _reconstruction_loss(answer, fresh):
     gap = x - x_hat
     per_image = gap.square().flatten(1).sum(1)  # (B,)
     pixels = x[0].numel()
-    yield (
-        differs(got, per_image),
-        "One number per image. A loss is one number: take the mean over the batch at the end.",
-    )
+    yield differs(got, per_image), "One number per image. A loss is one number: take the mean over the batch at the end."
     yield is_scalar(got), "The result has shape {got}; a loss is one number, shape {want}."
     yield (
         differs(got, gap.square().mean()),
-        f"Your loss is {pixels} times too small: averaged over the {pixels} values of an image as well. The course "
-        f"*sums* over "
-        "pixels, so that the error can be weighed against other terms later.",
+        f"Your loss is {pixels} times too small: averaged over the {pixels} values of an image as well. The course *sums* over pixels, so that the error can be weighed against other terms later.",
     )
     yield (
         differs(got, per_image.sum()),
-        f"Your loss is {batch} times too large: summed over the {batch} images as well. The size of a step would "
-        f"then depend on "
-        "the batch size. Take the mean over images.",
+        f"Your loss is {batch} times too large: summed over the {batch} images as well. The size of a step would then depend on the batch size. Take the mean over images.",
     )
-    yield (
-        differs(got, gap.square().sum((2, 3)).mean()),
-        "Summed over height and width, but averaged over the channels. An image's error is the sum over C, H and W.",
-    )
-    yield (
-        differs(got, gap.abs().flatten(1).sum(1).mean()),
-        "Absolute differences. The squared error squares them: one large miss costs more than many small ones.",
-    )
-    yield (
-        differs(got, per_image.sqrt().mean()),
-        "You took the root of each image's error: the distance, not the squared error.",
-    )
-    yield (
-        differs(got, 0.5 * per_image.mean()),
-        "Half of what was asked for. There is no 1/2 in front of the squared error here.",
-    )
-    yield (
-        differs(got, gap.flatten(1).sum(1).mean()),
-        "The differences are not squared, so that too bright and too dark cancel.",
-    )
-    yield (
-        close(got, per_image.mean()),
-        "Expected the squared error summed over C, H, W, mean over the batch: {want:.5g}. Got {got:.5g}.",
-    )
-    yield (
-        has_gradient(got, x_hat),
-        "No gradient reaches `x_hat`: was something detached, or turned into a Python number?",
-    )
+    yield differs(got, gap.square().sum((2, 3)).mean()), "Summed over height and width, but averaged over the channels. An image's error is the sum over C, H and W."
+    yield differs(got, gap.abs().flatten(1).sum(1).mean()), "Absolute differences. The squared error squares them: one large miss costs more than many small ones."
+    yield differs(got, per_image.sqrt().mean()), "You took the root of each image's error: the distance, not the squared error."
+    yield differs(got, 0.5 * per_image.mean()), "Half of what was asked for. There is no 1/2 in front of the squared error here."
+    yield differs(got, gap.flatten(1).sum(1).mean()), "The differences are not squared, so that too bright and too dark cancel."
+    yield close(got, per_image.mean()), "Expected the squared error summed over C, H, W, mean over the batch: {want:.5g}. Got {got:.5g}."
+    yield has_gradient(got, x_hat), "No gradient reaches `x_hat`: was something detached, or turned into a Python number?"
 
 
 @exercise(
@@ -102,20 +74,9 @@ def _reconstruction_loss(answer, fresh):
 )
 def answer_1_2(answer, fresh):
     yield one_of(answer, "abcd"), "Answer with one letter, one of {want}; got {got!r}."
-    yield (
-        differs(answer, "b"),
-        "The blur takes away the whole print, but prints have low contrast: many small errors, and squares make "
-        "small errors smaller.",
-    )
-    yield (
-        differs(answer, "c"),
-        "A tenth of the brightness is an error of at most 0.1 in each pixel, so at most 0.01 after squaring.",
-    )
-    yield (
-        differs(answer, "d"),
-        "This noise has a standard deviation of 0.05: 0.0025 in each of the 1024 pixels after squaring. Compare "
-        "that with an outline.",
-    )
+    yield differs(answer, "b"), "The blur takes away the whole print, but prints have low contrast: many small errors, and squares make small errors smaller."
+    yield differs(answer, "c"), "A tenth of the brightness is an error of at most 0.1 in each pixel, so at most 0.01 after squaring."
+    yield differs(answer, "d"), "This noise has a standard deviation of 0.05: 0.0025 in each of the 1024 pixels after squaring. Compare that with an outline."
     yield equals(answer, "a"), "Look at the numbers under the pictures."
 
 
@@ -163,41 +124,20 @@ def _interpolate(answer, fresh):
     t = torch.linspace(0, 1, steps)
     share, column = t.view(-1, 1, 1, 1), t.unsqueeze(1)
     yield same_shape(got, (steps, 1, 16, 16)), "The result has shape {got}; `steps` images mean {want}."
-    yield (
-        differs(got, (1 - share) * x0 + share * x1),
-        "That mixes the *pixels*: one picture fades through the other. Mix the codes, and decode.",
-    )
+    yield differs(got, (1 - share) * x0 + share * x1), "That mixes the *pixels*: one picture fades through the other. Mix the codes, and decode."
     yield (
         differs(got, (1 - share) * model.decode(z0) + share * model.decode(z1)),
-        "You decode first and mix then: that is again a mix of pixels, of the two reconstructions. Mix the codes, "
-        "and decode the mixtures.",
+        "You decode first and mix then: that is again a mix of pixels, of the two reconstructions. Mix the codes, and decode the mixtures.",
     )
-    yield (
-        differs(got, decoded(1 - t)),
-        "The path runs backwards: the first image returned should be the reconstruction of `x0`.",
-    )
+    yield differs(got, decoded(1 - t)), "The path runs backwards: the first image returned should be the reconstruction of `x0`."
     yield (
         differs(got, decoded(torch.arange(steps) / steps)),
-        "The far end is missing: the last image should be the reconstruction of `x1`. `linspace` includes both "
-        "ends, `arange(steps) / steps` does not.",
+        "The far end is missing: the last image should be the reconstruction of `x1`. `linspace` includes both ends, `arange(steps) / steps` does not.",
     )
-    yield (
-        differs(got, decoded(torch.linspace(0, 1, steps + 2)[1:-1])),
-        "Both ends are missing: the first and the last image should be the two reconstructions.",
-    )
-    yield (
-        differs(got, decoded(torch.arange(steps).float())),
-        "You go on beyond `x1`: the share of the way has to stay between 0 and 1.",
-    )
-    yield (
-        differs(got, model.decode(z0 + column * z1)),
-        "The first code keeps its full weight: at share t it should be (1 - t) z0 + t z1.",
-    )
-    yield (
-        close(got, decoded(t)),
-        "Expected the decoded codes (1 - t) z0 + t z1, with t evenly from 0 to 1; the largest difference is "
-        "{error:.2g}.",
-    )
+    yield differs(got, decoded(torch.linspace(0, 1, steps + 2)[1:-1])), "Both ends are missing: the first and the last image should be the two reconstructions."
+    yield differs(got, decoded(torch.arange(steps).float())), "You go on beyond `x1`: the share of the way has to stay between 0 and 1."
+    yield differs(got, model.decode(z0 + column * z1)), "The first code keeps its full weight: at share t it should be (1 - t) z0 + t z1."
+    yield close(got, decoded(t)), "Expected the decoded codes (1 - t) z0 + t z1, with t evenly from 0 to 1; the largest difference is {error:.2g}."
 
 
 def denoising_loss(model, x, std):
@@ -240,73 +180,32 @@ def _noise_seen(answer, x, std):
 def _denoising_loss(answer, fresh):
     x, std = fresh.images(fresh.integer(12, 20), 1, 32), fresh.number(0.2, 0.4)
     got, seen, noise = _noise_seen(answer, x, std)
-    yield (
-        is_scalar(got),
-        "The result has shape {got}; a loss is one number, shape {want}: sum over pixels, mean over the batch.",
-    )
-    yield (
-        equals("called" if seen is not None else "not called", "called"),
-        "The model was never called: it has to see the noisy images.",
-    )
-    yield (
-        same_shape(seen, x),
-        "The network was given images of shape {got}; the noisy images have the shape of the clean ones, {want}.",
-    )
-    yield (
-        differs(noise, torch.zeros_like(x)),
-        "The network sees the clean images: it then learns to copy, not to denoise. Add the noise to its *input*.",
-    )
+    yield is_scalar(got), "The result has shape {got}; a loss is one number, shape {want}: sum over pixels, mean over the batch."
+    yield equals("called" if seen is not None else "not called", "called"), "The model was never called: it has to see the noisy images."
+    yield same_shape(seen, x), "The network was given images of shape {got}; the noisy images have the shape of the clean ones, {want}."
+    yield differs(noise, torch.zeros_like(x)), "The network sees the clean images: it then learns to copy, not to denoise. Add the noise to its *input*."
     yield (
         equals("clipped" if seen.min() >= 0 and seen.max() <= 1 else "free", "free"),
-        "The noisy images were clipped to [0, 1]. On a black background half of the noise is then gone, and what "
-        "is left only brightens.",
+        "The noisy images were clipped to [0, 1]. On a black background half of the noise is then gone, and what is left only brightens.",
     )
-    yield (
-        differs(noise.mean(), std / 2, rtol=0.03),
-        "Your noise is never negative (`rand`, uniform in [0, 1)). Gaussian noise is `torch.randn_like`.",
-    )
+    yield differs(noise.mean(), std / 2, rtol=0.03), "Your noise is never negative (`rand`, uniform in [0, 1)). Gaussian noise is `torch.randn_like`."
     yield (
         differs(noise[1:], noise[:1].expand_as(noise[1:]), rtol=1e-3),
-        "All images of the batch get the same noise. Draw it with the shape of `x`: another number for each pixel "
-        "of each image.",
+        "All images of the batch get the same noise. Draw it with the shape of `x`: another number for each pixel of each image.",
     )
     spread = noise.std()
-    yield (
-        differs(spread, std**0.5, rtol=0.05),
-        "The noise has a standard deviation of {got:.2f}, the root of `std`. `std` is no variance: multiply "
-        "standard noise by it.",
-    )
-    yield (
-        differs(spread, std**2, rtol=0.05),
-        "The noise has a standard deviation of {got:.2f}, the square of `std`: it was multiplied twice.",
-    )
+    yield differs(spread, std**0.5, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the root of `std`. `std` is no variance: multiply standard noise by it."
+    yield differs(spread, std**2, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the square of `std`: it was multiplied twice."
     yield differs(spread, 1.0, rtol=0.05), "The noise has a standard deviation of 1: it was not scaled by `std`."
     yield close(spread, std, rtol=0.05), "The noise has a standard deviation of {got:.3f}; asked for {want:.3f}."
     rec = 0.25 + 0.5 * seen
-    yield (
-        differs(got, sse(seen, rec).mean()),
-        "You compare with the *noisy* images. The least error is then reached by reproducing the noise: the target "
-        "is the clean `x`.",
-    )
-    yield (
-        differs(got, sse(x, seen).mean()),
-        "You compare the noisy images with the clean ones; the network's output is not in the loss.",
-    )
-    yield (
-        differs(got, (x - rec).square().mean()),
-        "The squared error is averaged over the pixels. Sum over them, then take the mean over the batch.",
-    )
+    yield differs(got, sse(seen, rec).mean()), "You compare with the *noisy* images. The least error is then reached by reproducing the noise: the target is the clean `x`."
+    yield differs(got, sse(x, seen).mean()), "You compare the noisy images with the clean ones; the network's output is not in the loss."
+    yield differs(got, (x - rec).square().mean()), "The squared error is averaged over the pixels. Sum over them, then take the mean over the batch."
     yield differs(got, sse(x, rec).sum()), "Summed over the batch: take the mean over images."
-    yield (
-        close(got, sse(x, rec).mean()),
-        "Expected the squared error between `model(noisy)` and the clean `x`, {want:.5g}; got {got:.5g}.",
-    )
+    yield close(got, sse(x, rec).mean()), "Expected the squared error between `model(noisy)` and the clean `x`, {want:.5g}; got {got:.5g}."
     again = _noise_seen(answer, x, std)[2]
-    yield (
-        differs(again, noise),
-        "Two calls draw the same noise. A network that sees the same noise in every step learns that noise by "
-        "heart: draw fresh noise each time.",
-    )
+    yield differs(again, noise), "Two calls draw the same noise. A network that sees the same noise in every step learns that noise by heart: draw fresh noise each time."
 
 
 def channels_first(images):
@@ -338,36 +237,20 @@ def _channels_first(answer, fresh):
     yield same_shape(got, want), "The result has shape {got}; channels first means {want}."
     yield (
         differs(got, square.permute(0, 3, 2, 1)),
-        "Still lying on their side: rows have become columns. Follow height and width separately; on square images "
-        "no shape gives it away.",
+        "Still lying on their side: rows have become columns. Follow height and width separately; on square images no shape gives it away.",
     )
     yield (
         differs(got, square.reshape(n, 3, 16, 16)),
-        "`reshape` and `view` rename axes, they move nothing. With one channel that happens to be right; here, "
-        "with three, neighboring "
-        "values of red, green and blue are taken for neighboring pixels, and the picture is scrambled.",
+        "`reshape` and `view` rename axes, they move nothing. With one channel that happens to be right; here, with three, neighboring values of red, green and blue are taken for neighboring pixels, and the picture is scrambled.",
     )
     turned = square.permute(0, 3, 2, 1)
     yield (
         differs(got, turned.flip(2)) and differs(got, turned.flip(3)),
-        "Upright or not, they are *turned*: a transposed picture and a flip make a quarter turn. Do not mend a "
-        "wrong axis order by a second wrong.",
+        "Upright or not, they are *turned*: a transposed picture and a flip make a quarter turn. Do not mend a wrong axis order by a second wrong.",
     )
-    yield (
-        differs(got, want.flip(2)) and differs(got, want.flip(3)),
-        "The axes are right now, but the pictures are mirrored. Nothing needs to be flipped.",
-    )
-    yield (
-        differs(got, want / 255),
-        "The pictures stand, but their values were divided by 255. The contract is uint8 in, uint8 out.",
-    )
-    yield (
-        equals(str(got.dtype), "torch.uint8"),
-        "The pictures stand, but they are {got} now. The contract is uint8 in, uint8 out.",
-    )
+    yield differs(got, want.flip(2)) and differs(got, want.flip(3)), "The axes are right now, but the pictures are mirrored. Nothing needs to be flipped."
+    yield differs(got, want / 255), "The pictures stand, but their values were divided by 255. The contract is uint8 in, uint8 out."
+    yield equals(str(got.dtype), "torch.uint8"), "The pictures stand, but they are {got} now. The contract is uint8 in, uint8 out."
     yield close(got, want), "Not the same pictures with the channels first: {error:.0f} gray levels off somewhere."
-    yield (
-        same_shape(answer(wide), wide.permute(0, 3, 1, 2)),
-        "Images that are wider than high come out as {got} instead of {want}.",
-    )
+    yield same_shape(answer(wide), wide.permute(0, 3, 1, 2)), "Images that are wider than high come out as {got} instead of {want}."
     yield close(answer(wide), wide.permute(0, 3, 1, 2)), "Right for square images, wrong for others."
