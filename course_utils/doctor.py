@@ -187,15 +187,15 @@ def _disk() -> Iterator[Check]:
 
 
 def _datasets() -> Iterator[Check]:
-    from .data import catalogue
+    from .data import catalog
 
-    for row in catalogue():
+    for row in catalog():
         if row.present:
             yield Check("data", OK, f"{row.name}: {row.train + row.test:,} images")
         elif row.source.startswith("in the repository"):
             remedy = "`course fetch` gets it; in a checkout: git restore data"
             yield Check("data", PROBLEM, f"{row.name} comes with the course but is not in {data_dir()}", remedy)
-    absent = [row.name for row in catalogue() if not row.present and not row.source.startswith("in the repository")]
+    absent = [row.name for row in catalog() if not row.present and not row.source.startswith("in the repository")]
     if absent:
         roots = ", ".join(map(str, data_roots()))
         remedy = f"Only needed to train on them. `course data get NAME` downloads one; looked for in {roots}."

@@ -47,7 +47,7 @@ def _data(
         print(f"{name} is here: {', '.join(f'{split} {count:,}' for split, count in splits.items())}")
         return
     rows = [["name", "images (C, H, W)", "train", "test", "in memory", "here", "source", "license"]]
-    for row in sets.catalogue():
+    for row in sets.catalog():
         if name in (None, row.name):
             here, size = "yes" if row.present else "no", f"{row.bytes / 1e6:,.0f} MB"
             shape = f"{row.shape[0]} x {row.shape[1]} x {row.shape[2]}"

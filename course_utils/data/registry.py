@@ -89,7 +89,7 @@ def get(name: str, root: str | Path | None = None) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the catalogue. shape: (C, H, W). bytes: of all images as loaded, uint8."""
+    """One line of the catalog. shape: (C, H, W). bytes: of all images as loaded, uint8."""
 
     name: str
     shape: tuple[int, int, int]
@@ -101,7 +101,7 @@ class Row:
     bytes: int
 
 
-def catalogue() -> list[Row]:
+def catalog() -> list[Row]:
     """Every named data set: its size, license, where it comes from, and whether it is on this machine."""
     rows = []
     for name, entry in ENTRIES.items():

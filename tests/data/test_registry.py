@@ -15,8 +15,8 @@ def test_unknown_names_list_the_known_ones():
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist-mini", "noto-emoji", "shapes"])
-def test_embedded_sets_agree_with_their_catalogue(name):
-    row = next(row for row in data.catalogue() if row.name == name)
+def test_embedded_sets_agree_with_their_catalog(name):
+    row = next(row for row in data.catalog() if row.name == name)
     train, test = data.load(name), data.load(name, "test")
     assert (len(train), len(test), train.shape) == (row.train, row.test, row.shape) and test.shape == row.shape
     assert row.present and row.bytes == train.images.numel() + test.images.numel()
@@ -24,9 +24,9 @@ def test_embedded_sets_agree_with_their_catalogue(name):
     assert set(train.labels.tolist()) == set(range(len(train.class_names)))
 
 
-def test_catalogue_says_what_is_not_here(monkeypatch, tmp_path):
+def test_catalog_says_what_is_not_here(monkeypatch, tmp_path):
     monkeypatch.setattr(registry.idx_sets.sources.paths, "data_roots", lambda: [tmp_path])
-    here = {row.name: row.present for row in data.catalogue()}
+    here = {row.name: row.present for row in data.catalog()}
     assert set(here) == set(data.names()) - {"folder:PATH"}
     assert here["shapes"] and not any(here[name] for name in ("mnist", "cifar10", "cifar100", "svhn", "celeba"))
 
