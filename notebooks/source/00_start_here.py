@@ -6,6 +6,12 @@
 #   - say what this machine has and what it lacks
 #   - run a chapter, solve an exercise, unfold its hints, read its check
 #   - recognize what each method of the course does to one and the same picture
+# prerequisites:
+#   - Python, and a first course in deep learning (you have trained a convolutional network)
+# modes:
+#   LOAD: loads every shipped model (under a minute on two CPU cores)
+#   FAST: the same; this chapter trains nothing
+#   FULL: the same
 # ---
 
 # %% tags=["setup"]
@@ -18,9 +24,16 @@ test = data.load("fashion-mnist-mini", "test")
 # %% [markdown]
 # ## Where the course leads
 #
-# Every chapter asks the same questions of another method: what does it make of a picture it has never seen
-# (**reconstruct**), what does it make of noise (**sample**), and what did it cost? Here is one picture through every
-# method whose trained weights lie in `checkpoints/`. As you go on, you will know why each column looks as it does.
+# Every method in this course turns a picture into a short list of numbers, its **code**, and draws a picture from the code
+# again. Each chapter asks the same questions of another method: what does it make of a picture that it has never seen
+# (**reconstruct**), what does it make of random numbers in place of a code (**sample**), and what did it cost to train?
+#
+# The pictures are mostly from Fashion-MNIST: gray photographs of clothes, shoes and bags, of ten kinds, 28 x 28 pixels, to which
+# we add a black border so that they have 32 x 32. `fashion-mnist-mini` is the part that comes with the course: all test images,
+# and a sixth of the training images.
+#
+# Here is one picture through every model whose trained weights lie in `checkpoints/`. The names will mean something to you after
+# chapter 03; for now, compare the columns.
 
 # %% tags=["figure"]
 shipped = {name: facts for name, facts in checkpoints.manifest().items() if facts["file"] and facts["dataset"] == "fashion-mnist"}
@@ -28,11 +41,12 @@ models = {name: checkpoints.load(name) for name in shipped}
 figures.comparison_panel(models, test.floats([21]))
 
 # %% [markdown]
-# The number under each reconstruction is its squared error, summed over all pixels: 0 would be perfect. Look from left to
-# right: which columns keep the details, which columns give clean *samples* in the lower rows? No column here does both well. That
-# is what the course is about.
+# The number under each reconstruction is its squared error, summed over all pixels: 0 would be perfect. Below it are two samples.
+# Which columns keep the details of the picture? Which have samples that could be garments? Does any column do both well? The course
+# is about getting both.
 #
-# Now choose another picture, another method, and move what the method calls its latent dimensions:
+# Now choose another picture and another model, and move the numbers of its code (they are also called its **latent
+# dimensions**; a model with many of them shows the six that carry most):
 
 # %% tags=["widget"] alt="Panel with a picture, its reconstruction, a choice of methods, and sliders for the latent dimensions that carry most"
 widgets.LatentExplorer(models, test)
@@ -40,8 +54,8 @@ widgets.LatentExplorer(models, test)
 # %% [markdown]
 # ## The machine
 #
-# Every chapter runs on a CPU; a GPU makes training faster and changes nothing else. The doctor says what is here, what is missing, and
-# what to do about it. (On the command line: `course doctor`.)
+# Every chapter runs on a CPU; a GPU only makes training faster. The doctor says what is here, what is missing, and what to do about
+# it. (On the command line: `course doctor`.)
 
 # %%
 for line in doctor.examine():
@@ -51,24 +65,25 @@ for line in doctor.examine():
 # ## How a chapter works
 #
 # - **`MODE`**, in the cell near the top, says where models come from. `LOAD` takes the shipped weights: the whole chapter runs within a
-#   minute. `FAST` trains small versions here and now. `FULL` trains what we trained.
-# - **Exercises** are cells with `raise NotImplementedError`. Replace that line. The check below says what is wrong and why it matters.
-# - **A check never blocks.** Leave an exercise unsolved and the rest of the chapter uses the reference, and says so.
-# - **Hints** unfold under the exercise, or call `hint("0.1")`.
+#   minute. `FAST` trains each model for a few hundred steps, here and now. `FULL` repeats the training of the shipped weights.
+# - **Exercises** are cells with `raise NotImplementedError`. Replace that line, run the cell, and run the check below it. The check says
+#   what is wrong and why it matters. In a *bug hunt* the cell holds code that runs, with a mistake in it.
+# - **A check never blocks.** Leave an exercise unsolved, and the rest of the chapter uses the reference solution, and says so.
+# - **Hints** unfold under the text of the exercise. You can do without them: the text and the docstring say what is asked for.
 # - `# New:` in the package's code marks what a chapter adds to the one before.
 #
-# Try it. This one is short.
+# Try it on a short one.
 
 # %% [markdown] tags=["exercise"]
 # Images are tensors of shape `(B, C, H, W)`: batch, channels, height, width, with values in $[0, 1]$. The squared error of a batch is *one number
-# per image*: a **sum** over everything that is not the batch. Many a published number is off by a factor of a thousand because
-# somebody took a mean here; this course never does without saying so.
+# per image*: the squared differences, **summed** over everything but the batch. Other code takes the mean, which is 1 x 32 x 32 =
+# 1024 times smaller for our pictures. So an error means little until it is said which of the two it is. Here it is the sum.
 
 # %% tags=["exercise"]
 def squared_error(x, y):
-    """Squared error of each image.
+    """Squared error between each image of x and the image of y with the same index.
 
-    x, y: (B, C, H, W). Returns (B,): summed over channels, height and width."""
+    x, y: (B, C, H, W). Returns (B,): squared differences, summed over channels, height and width."""
     ### BEGIN SOLUTION
     return (x - y).square().sum((1, 2, 3))
     ### END SOLUTION
@@ -77,7 +92,7 @@ def squared_error(x, y):
 check("0.1")
 
 # %% [markdown]
-# With it we can measure every method on the same 1,000 test pictures:
+# With it we can measure every model on the same 1,000 test pictures:
 
 # %%
 pictures = test.floats(slice(0, 1000))
@@ -86,9 +101,9 @@ for name, error in sorted(errors.items(), key=lambda pair: pair[1]):
     print(f"{name:28s}{error:8.2f}  squared error per image")
 
 # %% [markdown] tags=["exercise"]
-# The next kind of exercise asks for a prediction or an observation. `"ae"` models are autoencoders, `"vae"` and `"beta_vae"` models put a
-# price on information; the number after `z` is how many numbers a code holds. Which model of the list has the *smallest* error?
-# Write its name as a text.
+# Another kind of exercise asks for a prediction or an observation. Names that begin with `ae` are autoencoders (chapter 01), `vae`
+# variational autoencoders (02), `beta_vae` a variant of these (03). The number after `z` is how many numbers a code holds. Which
+# model of the list has the *smallest* error? Write its name as a text.
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -101,10 +116,11 @@ check("0.2")
 # %% [markdown]
 # ## The table of the whole course
 #
-# One row a run, as far as it is recorded in `checkpoints/manifest.json`. Each row is made again by one command,
-# `course train --recipe NAME`. Errors are per image, summed over pixels, on held-out pictures; on CIFAR-10 they are measured with
-# pixels in $[-1, 1]$, which makes them four times what they would be in $[0, 1]$. For VAEs they include the noise of one posterior
-# sample, as in training. KL is in nats.
+# One row per training run, as recorded in `checkpoints/manifest.json`. One command repeats a run: `course train --recipe NAME`.
+# Errors are per image, summed over pixels, on test pictures. On CIFAR-10 (color photographs) they are measured with pixels in
+# $[-1, 1]$, which makes them four times what they would be in $[0, 1]$. "KL" is how much a code tells about its picture; chapter 02
+# explains it, and also why the errors of variational autoencoders here are a little larger than those you have just measured: there
+# is noise in the code, as in training.
 
 # %%
 rows = [{"run": name, **facts, **facts["metrics"]} for name, facts in checkpoints.manifest().items()]
@@ -115,26 +131,36 @@ figures.metric_table(rows, columns, digits=3)
 # %% [markdown]
 # ## Notation
 #
-# The same letters in every chapter.
+# The same letters in every chapter. This table is to come back to: each chapter explains the symbols that it uses first.
 #
 # | symbol | in code | meaning |
 # |---|---|---|
 # | $x$ | `x (B, C, H, W)` | a batch of images, pixels in $[0, 1]$ |
 # | $z$ | `z (B, Z)` | codes, latent variables; $Z$ is `latent_dim` |
 # | $p(z) = \mathcal N(0, I)$ | `sample(n)` | the prior over codes |
-# | $q(z \mid x)$ | `encode(x)` | the posterior that the encoder gives: `mean`, `logvar` |
+# | $q(z \mid x)$ | `encode(x)` | the posterior that the encoder gives: `mean`, `logvar` `(B, Z)` |
 # | $p(x \mid z)$ | `decode(z)` | the likelihood; `decode` gives its mean |
-# | $\mu, \sigma^2, \log\sigma^2$ | `mu`, `logvar` | mean, variance and log-variance of a Gaussian; `logvar` is *not* log of the standard deviation |
+# | $\mu, \sigma^2, \log\sigma^2$ | `mu`, `logvar` | mean, variance and log-variance of a Gaussian; `logvar` is *not* the logarithm of the standard deviation |
 # | sse | `sse(x, y) (B,)` | squared error, **summed** over pixels |
-# | KL | `kl (B,)` | Kullback-Leibler divergence in nats, **summed** over latents |
+# | KL | `kl (B,)` | Kullback-Leibler divergence in nats (natural logarithms), **summed** over latents |
 # | ELBO | `elbo (B,)` | evidence lower bound on $\log p(x)$, in nats |
 # | $\beta$ | `beta` | weight of the KL; 1 is the ELBO when $p(x \mid z)$ has variance 1/2 and the error is a plain sum |
 #
 # Losses are means over the batch of such sums.
 #
-# ## Go on
+# ## Key points
 #
-# Chapter 01 begins with the simplest of these methods, and with the question why its samples look the way they do.
+# - Every method is asked the same: reconstruct, sample, and at what cost?
+# - An error is a sum over pixels, one number per image, unless it is said otherwise.
+# - Checks say what is wrong; they never stop you from going on.
+#
+# **Next:** chapter 01 begins with the simplest of these methods, and asks why its samples look the way they do.
+#
+# ## Further reading
+#
+# - Xiao, Rasul and Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms*, arXiv 1708.07747.
+# - Daniel and Tamar, *Soft-IntroVAE: Analyzing and Improving the Introspective Variational Autoencoder*, arXiv 2012.13253: where the
+#   course is going.
 
 # %%
 progress()
