@@ -44,16 +44,17 @@ some = test.floats(range(0, 320, 40))  # (8, 1, 32, 32), in [0, 1]
 # %% [markdown]
 # ## The question, in one picture
 #
-# A picture of a garment is 32 x 32 = 1024 numbers. Below, each garment was squeezed into a **code** of 128, 16, or just 2
-# numbers, and drawn again from the code alone.
+# A Fashion-MNIST picture of a garment (with its black border) is 32 x 32 = 1024 numbers. Below, each garment was squeezed into a
+# **code** of just 2, of 16, or of 128 numbers, and drawn again from the code alone. These are test images: no network was trained
+# on them.
 
 # %% tags=["figure"]
 models = {size: recipes.obtain(f"ae_fashion_z{size}", MODE) for size in (2, 16, 128)}
 figures.bottleneck_sweep({f"{size} numbers": model for size, model in models.items()}, some)
 
 # %% [markdown]
-# Two numbers give the kind of garment and its rough shape. Sixteen give *this* garment, without its print. What follows asks what
-# each further number buys, what goes first when numbers are short, and what one can do with codes.
+# Two numbers give the kind of garment and its rough shape. Sixteen give *this* garment, without its print. The rest of the chapter
+# asks what more numbers buy, what is lost first when there are few, and what codes are good for.
 #
 # ## Two networks and one loss
 #
@@ -75,12 +76,12 @@ print("the first garment's code:", [f"{value:.1f}" for value in z[0]])
 
 # %% [markdown] tags=["exercise"]
 # Both networks are trained together, on one demand: $\hat x$ should be $x$. The loss is the **squared error**, *summed* over the
-# values of an image, and then the *mean* over the images of the batch:
+# values of an image (channels, height, width), and then the *mean* over the $B$ images of the batch:
 #
 # $$\frac1B \sum_{b=1}^{B} \left\|x_b - \hat x_b\right\|^2$$
 #
-# Where to sum and where to average looks like a detail here, where it only scales the loss. From chapter 02 on, a second term
-# stands beside it, and it decides what is learned.
+# Where to sum and where to average is a detail here: it only scales the loss. From chapter 02 on, the loss has a second term. Then it
+# decides how much the one counts against the other, and so what is learned.
 
 # %% tags=["exercise"]
 def reconstruction_loss(x, x_hat):
@@ -96,7 +97,8 @@ check("1.1")
 
 # %% [markdown]
 # That is all one needs. Here is a whole autoencoder in plain PyTorch, with your loss: two small dense networks and a loop.
-# `activation` is what stands between their layers; keep it in mind.
+# `activation` is the nonlinearity between their layers; a later experiment takes it out. `sse` is the package's squared error, a sum
+# for each image: `(B,)`.
 
 # %%
 train = data.load("fashion-mnist-mini", "train")
@@ -129,15 +131,17 @@ with_relu = train_dense(dense)
 print(f"2 numbers, 200 steps: squared error {with_relu['sse'][-1]:.1f} per test image")
 
 # %% [markdown]
-# The package's autoencoder is the same thing with convolutions. Its step reads like the loop above: `update("model", loss)` sends
-# the gradients into the model's parameters and steps the optimizer, and `input_noise` is for later.
+# The package's autoencoder is the same thing with convolutions. Its step does what the body of the loop above does.
+# `posterior(seen).mean` is the code, and `update("model", loss)` computes the gradients and steps the optimizer. `to_network` turns
+# pixels into the range that the network works in, and `mean_image` turns the network's output into pixels. `input_noise` is for later;
+# here it is 0, so `seen` is the image itself.
 
 # %%
 print(inspect.getsource(Autoencoder.step))
 
 # %% [markdown]
-# The models of the first picture were trained so, for 20 epochs on all 60,000 garments. Their curves were recorded beside their
-# weights (`val`: measured on the test images, which training never sees).
+# The shipped models were trained in this way, for 20 epochs on all 60,000 training images. Their curves were recorded beside their
+# weights. Faint: on the training images. Strong, with dots: on the test images, which training never sees.
 
 # %% tags=["figure"]
 recorded = {name: checkpoints.curves(name) for name in ("ae_fashion_z2", "ae_fashion_z16", "ae_fashion_z128")}
@@ -147,15 +151,16 @@ figures.training_curves(recorded, "sse", log=True)
 # ## What is dropped first
 
 # %% [markdown] tags=["exercise"]
-# A network that is short of numbers spends them where the loss is highest. So what does squared error care about? Take the test
-# images and change each
+# When the numbers of a code are few, training spends them on what lowers the loss most. So what does squared error care about? Take
+# the test images and change each of them. It is
 #
 # - **a**: moved to the right by one pixel,
-# - **b**: blurred, each pixel the average of its 3 x 3 neighborhood, which wipes out print and texture,
-# - **c**: darker by a tenth,
-# - **d**: with Gaussian noise of standard deviation 0.05.
+# - **b**: blurred: each pixel becomes the average of its 3 x 3 neighborhood, which wipes out print and texture,
+# - **c**: made darker: each pixel is multiplied by 0.9,
+# - **d**: made noisy: Gaussian noise of standard deviation 0.05 is added to each pixel.
 #
-# Which change has the *largest* squared error, on average? Answer before you run on: `"a"`, `"b"`, `"c"` or `"d"`.
+# Which change causes the *largest* squared error between the original and the changed image, on average? Answer `"a"`, `"b"`, `"c"`
+# or `"d"`, before you run the next cells.
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -182,10 +187,12 @@ figures.image_grid(
 )
 
 # %% [markdown]
-# To the loss, moving a garment by a pixel, which nobody would notice, is a bigger mistake than wiping out its print. It is even bigger
-# than describing the garment by two numbers. So the first numbers go to outline and brightness, and what is cheap to lose
-# goes: print, texture, laces. We can see it by frequency. Take the Fourier transform of images and of errors; which share of the images'
-# variation is lost, from coarse (few cycles per image) to fine?
+# You would hardly notice that a garment has moved by a pixel, but for the loss it is a bigger mistake than wiping out the print. It is
+# even a bigger one than describing the garment by two numbers. So training spends the first numbers on outline and brightness, and
+# leaves out what costs little: print, texture, laces.
+#
+# Spatial frequency shows the same. The Fourier transform writes an image as a sum of waves, from coarse (few cycles per image) to fine
+# (many). For each frequency, how large is the part of the images' variation that the reconstructions lose? (0: nothing is lost, 1: all.)
 
 # %% tags=["figure"]
 loss_by_frequency({f"{size} numbers": model for size, model in models.items()}, held_out)
@@ -220,14 +227,14 @@ error_by_code_size({
 })
 
 # %% [markdown]
-# With two numbers, the autoencoder is far ahead: garments do not lie near a *plane* in the space of images, but they do lie near a
-# curved surface. The more numbers, the smaller the advantage. With 128 the two are about level: enough straight directions do
-# as well, and they are computed exactly, where the network has to be found in small steps.
+# An image is a point in a space of 1024 dimensions. Two principal components describe the *plane* that comes closest to these points;
+# two numbers and a nonlinear decoder describe a *curved surface*. With 2 and with 16 numbers the autoencoder is far ahead. Compare the
+# two lines at 128: the more straight directions there are, the less there is left for curvature to add.
 #
 # ### What breaks: take out the nonlinearity
 #
-# What advantage there is hangs on one flag. Same dense network, same loop, and `activation=nn.Identity` in place of `nn.ReLU`: a
-# product of matrices is a matrix, so encoder and decoder are now linear, however many layers they have.
+# The advantage hangs on one argument. Same dense network, same loop, but `activation=nn.Identity` in place of `nn.ReLU`. A product of
+# matrices is a matrix, so encoder and decoder are now linear (up to a constant), however many layers they have.
 
 # %% tags=["figure"]
 linear = dense_autoencoder(2, activation=nn.Identity)
@@ -238,8 +245,8 @@ curves_with_limit(
 )
 
 # %% [markdown]
-# The linear network falls to the line of the principal components and stays there. Nothing in its curve looks broken. Its pictures
-# are those of the principal components as well: it *is* principal component analysis, found the slow way.
+# The linear network falls to the line of the principal components and stays there. Nothing in its curve looks broken. Its pictures,
+# too, are close to those of PCA: it *is* principal component analysis, found the slow way.
 
 # %% tags=["figure"]
 by_linear, by_pca = linear(held_out).detach(), pca_reconstruction(held_out, 2)
@@ -253,9 +260,10 @@ image_rows({"input": held_out[:8], "linear": by_linear[:8], "PCA": by_pca[:8], "
 #
 # ### Color photographs
 #
-# The same sweep on CIFAR-10 (32 x 32 color photographs of ten kinds of things: 3,072 numbers each), with codes of 16, 128 and 1024
-# numbers. These runs take long on a CPU, so their curves are recorded; `course train --recipe cifar_ae_z128` makes one again. Here
-# pixels are in $[-1, 1]$, which makes squared errors four times as large as in $[0, 1]$.
+# Do so few numbers also do for photographs? The same sweep on CIFAR-10 (color photographs of ten kinds of things, 3 x 32 x 32 = 3072
+# numbers each), with codes of 16, 128 and 1024 numbers. These runs take long on a CPU, so their curves are recorded (the command
+# `course train --recipe cifar_ae_z128` repeats one). Here pixels are in $[-1, 1]$, which makes squared errors four times as large as in $[0, 1]$:
+# divide by 4 before you compare with garments, and by 3 for the three channels.
 
 # %% tags=["figure"]
 cifar = [name for name in ("cifar_ae_z16", "cifar_ae_z128", "cifar_ae_z1024") if name in checkpoints.manifest()]
@@ -275,8 +283,8 @@ figures.latent_map(models[2], test.subset(slice(0, 1000)))
 
 # %% [markdown]
 # Garments of a kind lie together, because similar pictures get similar codes. How much of "what is it?" do codes keep? Ask the
-# nearest neighbor: find the training image with the nearest code, and guess its class. (Guessing blindly among ten classes is right
-# for one image in ten.)
+# nearest neighbor: find the training image with the nearest code, and guess its class. Guessing blindly among ten classes is right
+# for one image in ten; the last line of the output uses all 1024 pixels in place of a code.
 
 # %%
 def nearest_neighbor_accuracy(known, new):
@@ -290,7 +298,8 @@ for size, model in models.items():
 print(f"all pixels:   {nearest_neighbor_accuracy(garments[:4000].flatten(1), held_out.flatten(1)):.0%}")
 
 # %% [markdown]
-# And backwards: decode a grid of points from the middle of that map.
+# And backwards: decode a grid of points from the middle of that map (in each direction, the range that holds the middle 90 % of the
+# codes).
 
 # %% tags=["figure"]
 plane = models[2].encode(held_out).mean                                       # (1000, 2)
@@ -298,20 +307,21 @@ plane = models[2].encode(held_out).mean                                       # 
 figures.decoded_grid(models[2], 9, (left, right, bottom, top))
 
 # %% [markdown]
-# Neighbors look alike, but not every point is a garment: between the regions of the map lie pictures of nothing. Where exactly the
-# decoder can be trusted is a question we will come back to.
+# Neighbors look alike, but not every point is a garment: between the regions of the map lie pictures of nothing. How to tell where the
+# decoder can be trusted is measured below, in "Decoding noise fails".
 #
 # ## Between two garments
 
 # %% [markdown] tags=["exercise"]
 # Codes can be mixed. Half way between two *pictures* there is a double exposure; half way between two *codes* there may be a garment.
-# Walk in a straight line from one code to the other, both ends included, and decode every stop.
+# Walk in a straight line from one code to the other in `steps` evenly spaced stops, both ends included, and decode every stop.
 
 # %% tags=["exercise"]
 def interpolate(model, x0, x1, steps):
     """Images decoded on the straight line from the code of x0 to the code of x1, ends included, evenly spaced.
 
-    x0, x1: (1, C, H, W). model: `.encode(x).mean` gives codes (B, Z), `.decode(z)` images. Returns (steps, C, H, W)."""
+    x0, x1: (1, C, H, W). model: `.encode(x).mean` gives codes (B, Z), `.decode(z)` images (B, C, H, W). steps: int, 2 or more.
+    Returns (steps, C, H, W): the first image is the reconstruction of x0, the last that of x1."""
     ### BEGIN SOLUTION
     z0, z1 = model.encode(x0).mean, model.encode(x1).mean            # (1, Z) each
     t = torch.linspace(0, 1, steps).unsqueeze(1)                     # (steps, 1)
@@ -330,8 +340,8 @@ image_rows({
 }, title="From one garment to another, 16 numbers")
 
 # %% [markdown]
-# Is the middle of a walk more of a garment than a double exposure is? Measure: for 300 random pairs of test images, how far is the half-way
-# picture from the *nearest* of 4,000 real garments? (A clean held-out garment for scale.)
+# Is the middle of a walk more of a garment than a double exposure is? Measure it on 300 pairs of test images: what is the squared error
+# between the half-way picture and the *nearest* of 4,000 training images? (The first line, for scale: real test images.)
 
 # %%
 def distance_to_garments(x):
@@ -348,15 +358,16 @@ print(f"pixels mixed        {distance_to_garments((a + b) / 2):5.1f}")
 # ## Taking noise out
 #
 # A code has no room for noise: noise is different in every pixel, so describing it would take as many numbers as there are pixels. An
-# autoencoder therefore removes some noise by itself. It removes more if that is what it is trained for: show it a *noisy* image and demand
-# the *clean* one. That is a **denoising autoencoder**.
+# autoencoder therefore removes some noise by itself. It removes more if it is trained to: show it a *noisy* image and demand the
+# *clean* one. That is a **denoising autoencoder**.
 
 # %% [markdown] tags=["exercise"]
-# Write its loss. The noise is Gaussian with standard deviation `std`, new in every call. Do not clip the noisy images.
+# Write its loss. The noise is Gaussian with standard deviation `std`, drawn anew for every pixel of every image in every call, and
+# added to the image. Do not clip the noisy images.
 
 # %% tags=["exercise"]
 def denoising_loss(model, x, std):
-    """Squared error between the clean x and what the model makes of x with noise; summed over C, H, W, mean over the batch.
+    """Squared error between x and what the model makes of x + noise; summed over C, H, W, mean over the batch.
 
     model: a function of images (B, C, H, W) that returns images. x: (B, C, H, W), clean. std: float. Returns a scalar."""
     ### BEGIN SOLUTION
@@ -368,7 +379,8 @@ def denoising_loss(model, x, std):
 check("1.4")
 
 # %% [markdown]
-# Two hundred steps of your loss on the dense network, against two hundred of the plain one. The noise is strong, so that little time is enough.
+# Two hundred steps of your loss on the dense network, against two hundred of the plain loss. The noise is strong, so that the
+# difference shows after so few.
 
 # %% tags=["figure"]
 plain, denoiser = dense_autoencoder(128), dense_autoencoder(128)
@@ -382,7 +394,9 @@ for name, images in cleaned.items():
 image_rows({name.replace(" on ", "\non "): images[:8] for name, images in {"clean": held_out, **cleaned}.items()}, title="Strong noise, a dense network")
 
 # %% [markdown]
-# The long-trained convolutional models, both with 128 numbers. The denoising one saw noise of standard deviation 0.3 in every step.
+# Now the long-trained convolutional models, both with 128 numbers. The denoising one saw noise of standard deviation 0.3 in every
+# step (`input_noise` in the step above). First eight images at this strength, then the error at many strengths; the dashed line
+# marks 0.3.
 
 # %% tags=["figure"]
 pair = {"plain": models[128], "denoising": recipes.obtain("ae_fashion_denoise", MODE)}
@@ -392,7 +406,8 @@ figures.denoising(pair, some, noise=0.3)
 denoising_errors(pair, held_out[:400], stds=[0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5], trained_at=0.3)
 
 # %% [markdown]
-# Nothing is free: on *clean* images (left end) the denoising model is the worse one. It has learned to distrust detail.
+# It is not free: look at the left end, at *clean* images. There the denoising model is the worse one: some fine detail looks like
+# noise, and it has learned to take it out.
 #
 # ## Decoding noise fails
 #
@@ -406,24 +421,25 @@ noise = torch.randn(1000, 16, generator=generator)
 image_rows({"codes of\ngarments": model.decode(held_codes[:10]), "noise": model.decode(noise[:10])}, title="Decoded: codes of real garments, and noise")
 
 # %% [markdown]
-# Why? Nothing in the loss says *where* codes should lie, only that the decoder must tell them apart. On the map of two numbers one sees
-# where they went, and where the noise falls: into one corner of the map. Most kinds of garments would never be drawn.
+# Why? Nothing in the loss says *where* codes should lie, only that the decoder must tell them apart. The map of two numbers shows where
+# they went, and where the noise falls: into a small part of the map, which most kinds of garments are far from.
 
 # %% tags=["figure"]
 codes_and_noise(models[2], test.subset(slice(0, 1000)), torch.randn(100, 2, generator=generator))
 
 # %% [markdown]
-# With 16 numbers it is worse: there is far more room to miss the codes in. The first thing to mend is plain: give the noise the mean and
-# the covariance of the codes. Does that do it? Three measurements, for the codes of held-out garments, for noise, and for the fitted
-# noise:
+# Sixteen numbers leave far more room to miss the codes in. An obvious repair: give the noise the mean and the covariance of the codes.
+# Is that enough? Three measurements, for the codes of test images (held out from training), for noise, and for the fitted noise:
 #
 # - the distance from a code to the nearest of 4,000 training codes (median),
-# - the share of codes that are further from all training codes than 99 % of held-out codes are: the decoder has hardly ever been there,
-# - the round trip: decode, encode the picture, and see how far from the start one lands (median). Where the decoder knows what it does,
-#   one should come back.
+# - the share of codes that are farther from all training codes than 99 % of held-out codes are: places for which the decoder was hardly
+#   trained,
+# - the round trip: decode a code, encode the picture, and measure how far from the start it lands (median). Where the decoder can be
+#   trusted, the way back should end near the start.
 
 # %%
-fitted = codes.mean(0) + noise @ torch.linalg.cholesky(torch.cov(codes.T)).T       # (1000, 16), mean and covariance of the codes
+root = torch.linalg.cholesky(torch.cov(codes.T))                     # (16, 16), root @ root.T is the covariance of the codes
+fitted = codes.mean(0) + noise @ root.T                              # (1000, 16), with the mean and the covariance of the codes
 
 def nearest_code(z):
     return torch.cdist(z, codes).min(1).values
@@ -439,12 +455,14 @@ for name, z in {"held-out garments": held_codes, "noise N(0, I)": noise, "fitted
 image_rows({"noise": model.decode(noise[:10]), "fitted\nnoise": model.decode(fitted[:10])}, title="Noise, and noise with the mean and covariance of the codes")
 
 # %% [markdown]
-# Better, and still not garments. A mean and a covariance do not describe a cloud with the shape of that map. One could fit a finer
-# and finer description to the codes. Chapter 02 goes the other way: it makes the codes lie where the noise is.
+# Better than plain noise, but compare with the held-out garments, in the table and in the first picture of this section. A mean and a
+# covariance cannot describe a cloud with a shape as irregular as on the map above. One could fit finer and finer descriptions to the
+# codes. Chapter 02 goes the other way: it makes the codes lie where the noise is.
 #
 # ## Pictures from elsewhere
 #
-# The model with 16 numbers has seen garments and nothing else. What does it make of emoji (turned gray, on black) and of plain shapes?
+# The model with 16 numbers has seen garments and nothing else. What does it make of emoji (Noto's, turned gray, on black) and of plain
+# shapes (rendered, also turned gray)?
 
 # %% tags=["figure"]
 emoji = 1 - data.load("noto-emoji", "test", size=32).floats().mean(1, keepdim=True)               # (335, 1, 32, 32)
@@ -452,14 +470,14 @@ shapes = data.load("shapes", "test").floats(slice(0, 4000, 8)).mean(1, keepdim=T
 figures.reconstructions({"16 numbers": model}, torch.cat([emoji[20:300:70], shapes[:500:125]]), title="Emoji and shapes through a network of garments")
 
 # %% [markdown]
-# It draws garments: whatever goes in, what comes out is nearer to real garments than what went in.
+# It draws what it knows. For the emoji, measured as for the walk: what comes out is nearer to real garments than what went in.
 
 # %%
 print(f"emoji:               squared error to the nearest garment {distance_to_garments(emoji):.1f}")
 print(f"their reconstructions:                                    {distance_to_garments(model.reconstruct(emoji)):.1f}")
 
 # %% [markdown]
-# So is the error a detector of foreign pictures: large error, never seen? Look at the histograms before you build one.
+# So does a large error tell that the network has never seen pictures of this kind? Look at the histograms before you rely on it.
 
 # %% tags=["figure"]
 figures.histogram(
@@ -469,13 +487,14 @@ figures.histogram(
 )
 
 # %% [markdown]
-# Many emoji and upside-down garments have errors that garments have as well, and shapes have *smaller* ones: a small bright thing
-# on black has little to get wrong. The error says how *complicated* a picture is as much as how foreign. (Chapter 10 does it better.)
+# Many emoji and upside-down garments have errors that garments have as well, and shapes have *smaller* ones: in a small bright thing
+# on black there is little to get wrong. The error says how *complicated* a picture is as much as how foreign. (Chapter 10 takes
+# the question up again.)
 #
 # ## Play
 #
 # Two numbers, two sliders: start from a garment and look for the borders between kinds. Then switch to 16 numbers: the sliders are the
-# six that vary most, and none has a meaning of its own. `random` draws noise: you know by now what to expect.
+# six that vary most. Can you say what one of them stands for? *Random* decodes noise, as above.
 
 # %% tags=["widget"] alt="Panel with a garment, its reconstruction and sliders for the numbers of its code"
 widgets.LatentExplorer({"2 numbers": models[2], "16 numbers": models[16]}, test)
@@ -487,9 +506,10 @@ widgets.LatentExplorer({"2 numbers": models[2], "16 numbers": models[16]}, test)
 widgets.InterpolationExplorer({"16 numbers": models[16], "2 numbers": models[2]}, test)
 
 # %% [markdown] tags=["exercise"]
-# A colleague reads pictures with an image library, which hands over arrays `(N, H, W, C)`: height, width, and the channels last. PyTorch wants
-# `(N, C, H, W)`. They wrote the function below and trained an autoencoder. The loss falls as it should, and held-out error is fine. But the
-# shipped model, which does well on garments, does badly on their data. Run the cells, look at the pictures, find the line, and mend it.
+# A colleague reads the same garments with an image library, which hands over arrays `(N, H, W, C)`: height, width, and the channels last.
+# PyTorch wants `(N, C, H, W)`, so they wrote the function below. They trained an autoencoder on the result: its loss falls as it should,
+# and its held-out error is as good as ours. But the shipped model, which does well on our garments, does badly on theirs. Run this cell
+# and the two below it, look at the pictures, find the mistake in the function, and mend it.
 
 # %% tags=["exercise"]
 def channels_first(images):
@@ -522,18 +542,18 @@ image_rows({"input": x, "their model": their_model(x).detach(), "shipped model":
 check("1.5")
 
 # %% [markdown]
-# The loss could not notice: input and target went through the same function, and a network learns lying garments as easily as upright ones.
-# *Look at your data at the place where the network sees it.*
+# The loss could not notice: input and target went through the same function, and garments on their side are as easy to learn as upright
+# ones. *Look at your data at the place where the network sees it.*
 #
 # ## Key points
 #
 # - An autoencoder is two networks and one demand: draw the picture again from a few numbers. Sum over pixels, mean over the batch.
-# - Squared error pays for position, outline and brightness; print and texture are cheap, so they go first.
+# - In squared error, position, outline and brightness count for much, print and texture for little; these are lost first.
 # - Without nonlinearity it is principal component analysis. With it, a few numbers describe a curved surface; with many numbers, the
 #   advantage shrinks.
 # - Codes of similar pictures lie together, and a walk between codes stays nearer to real garments than a mix of pixels.
-# - Noise on the input and a clean target make a denoiser, which pays with detail on clean images.
-# - Nothing in the loss says where codes lie, so noise misses them, and its pictures are of nothing.
+# - Noise on the input and a clean target make a denoiser; the price is detail on clean images.
+# - Nothing in the loss says where codes lie, so noise misses them, and decoded noise shows pictures of nothing.
 # - The error of a reconstruction is no measure of familiarity: simple foreign pictures have small errors.
 #
 # **Next:** chapter 02 adds one term to the loss and one line of randomness, and the decoder can be fed noise.
