@@ -159,7 +159,7 @@ class VAE(Autoencoder):
         """Per image (B,): rec and elbo of one posterior sample, kl, and sse, the squared error of that sample's decoding.
 
         rec, kl and elbo are in nats, without the likelihood's constant; sse is in the network's pixel range; loss is taken
-        at the final beta, whatever the schedule."""
+        at the final beta, whatever the schedule, and without free bits."""
         x = self.to_network(self.check_images(x))
         posterior = self.posterior(x)
         raw = self.decoder(posterior.sample(generator=generator))

@@ -1,4 +1,4 @@
-"""The log of a run: a CSV file always, TensorBoard if it is installed, a progress bar if somebody looks."""
+"""The log of a run: a CSV file always; TensorBoard, if it is installed, and a progress bar if somebody looks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunLog:
         if start and self.path.exists():
             self.rows = [row for row in read(self.path) if row["step"] <= start]
         self.bar = tqdm(total=total, initial=start, unit="step", disable=quiet, file=sys.stderr, mininterval=0.5)
-        self.board = _tensorboard(self.path.parent)
+        self.board = None if quiet else _tensorboard(self.path.parent)  # beside TensorFlow it takes seconds to import
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Add one row. The file is small, so it is written whole each time: it is never half a row."""

@@ -250,6 +250,7 @@ def fit(
     out: folder of the run's log.csv and states; a run that was killed goes on from its last whole state and ends, on a
     CPU, bit for bit where it would have. evaluation: ImageSet for held-out terms. hooks: f(step, model) -> more numbers
     at each evaluation. header: facts stored in each state (method, config); a resumed run must agree with them.
+    resume=False starts over and deletes the folder's states. quiet: log.csv alone, no progress bar and no TensorBoard.
     Raises CourseError for a batch larger than the data, another run's folder or a full disk, Diverged for a NaN."""
     model.check_images(train.images[:1])
     if evaluation is not None:

@@ -311,6 +311,15 @@ def test_log_text_round_trip(tmp_path):
     assert dump(rows).splitlines()[:2] == ["step,loss,val", "1,0.5,"]
 
 
+def test_a_quiet_run_writes_its_csv_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("course_utils.training.log._tensorboard", asked.append)
+    RunLog(tmp_path / "a" / "log.csv", 0, 20, quiet=True).close()
+    assert asked == []
+    RunLog(tmp_path / "b" / "log.csv", 0, 20).close()
+    assert asked == [tmp_path / "b"]
+
+
 def test_a_reopened_log_drops_what_came_after(tmp_path):
     log = RunLog(tmp_path / "log.csv", 0, 20, quiet=True)
     for step in (5, 10, 15):
