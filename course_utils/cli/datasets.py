@@ -101,7 +101,8 @@ def _unpack(archive: tarfile.TarFile, replace: bool) -> tuple[int, int, list[Pat
     members = {}
     for member in archive.getmembers():
         parts = PurePosixPath(member.name).parts[1:]
-        if member.isfile() and len(parts) > 1 and parts[0] in ("checkpoints", "data") and ".." not in parts:
+        outside = ".." in parts or {"\\", ":"} & set(member.name)  # the latter lead elsewhere on Windows
+        if member.isfile() and len(parts) > 1 and parts[0] in ("checkpoints", "data") and not outside:
             members[parts] = member
     manifest_key = ("checkpoints", "manifest.json")
     if manifest_key not in members:
