@@ -24,9 +24,9 @@ test = data.load("fashion-mnist-mini", "test")
 # %% [markdown]
 # ## Where the course leads
 #
-# Every method in this course turns a picture into a short list of numbers, its **code**, and draws a picture from the code
-# again. Each chapter asks the same questions of another method: what does it make of a picture that it has never seen
-# (**reconstruct**), what does it make of random numbers in place of a code (**sample**), and what did it cost to train?
+# The methods of this course draw pictures from short lists of numbers, called **codes**, and most of them also turn a picture into
+# a code. Each chapter asks the same questions of another method: what is left of a picture, never seen before, that goes into a code
+# and out again (**reconstruct**), what does the method draw from random numbers (**sample**), and what did it cost to train?
 #
 # The pictures are mostly from Fashion-MNIST: gray photographs of clothes, shoes and bags, of ten kinds, 28 x 28 pixels, to which
 # we add a black border so that they have 32 x 32. `fashion-mnist-mini` is the part that comes with the course: all test images,
