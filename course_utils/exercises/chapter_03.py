@@ -108,7 +108,7 @@ def _linear_schedule(answer, fresh):
     yield differs(got, like(lambda s: beta * min(1, s / (warmup + 1)))), "One step late: beta is reached at step `warmup` itself."
     yield (
         differs(got, like(lambda s: beta * min(s, warmup - 1) / warmup)),
-        "It stops one step short and never reaches beta. So did the published schedule that this chapter is about.",
+        "It stops one step short and never reaches beta. So does the published schedule of the next exercise.",
     )
     stairs = "`//` rounds down: the weight is 0 during the whole warm-up and then jumps. Divide with `/`."
     yield differs(got, like(lambda s: beta * min(1, s // warmup))), stairs

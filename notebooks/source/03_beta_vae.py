@@ -39,8 +39,8 @@ some = test.floats(range(0, 320, 40))  # (8, 1, 32, 32), in [0, 1]
 # %% [markdown]
 # ## The question, in one picture
 #
-# Chapter 02 trained with `sse + KL`. A **beta-VAE** trains with `sse + beta * KL`, and that is the whole difference (Higgins et al.
-# 2017). Three models of the same network, the same data and the same number of steps, one number apart:
+# Chapter 02 trained with sse + KL. A **beta-VAE** trains with sse + $\beta$ KL, and that is the whole difference (Higgins et al. 2017).
+# Three models with the same network, the same data and the same number of steps, one number apart:
 
 # %% tags=["figure"]
 SWEEP = {
@@ -52,38 +52,40 @@ three = {f"beta = {beta:g}": models[beta] for beta in (0.1, 1.0, 4.0)}
 figures.reconstructions(three, some)
 
 # %% [markdown]
-# The smaller beta, the smaller the error. Why not take the smallest, then? Because reconstructing is only half of the job. The
-# same decoders, fed with noise, and above them the autoencoder of chapter 01, whose code costs nothing at all:
+# The smaller beta, the smaller the error. Why not take the smallest, then? Because reconstructing is only half of the job. Here are the
+# same decoders, fed with noise, and above them the autoencoder of chapter 01, whose loss has no KL at all:
 
 # %% tags=["figure"]
 autoencoder = recipes.obtain("ae_fashion_z16", MODE)
-figures.samples({"autoencoder": autoencoder, **three}, 12, columns=12, title="Noise, decoded: the dearer the code, the lower the row")
+figures.samples({"autoencoder": autoencoder, **three}, 12, columns=12, title="Noise, decoded: the lower the row, the larger the weight of the KL")
 
 # %% [markdown]
-# So beta trades one thing for another. The first half of this chapter makes the trade exact. The second half asks about the
-# promise that made beta famous: that a large beta pulls the *causes* of an image apart, one cause to one latent dimension.
+# So beta trades one thing for another. The first half of this chapter makes the trade exact. The second half is about what beta-VAEs are
+# best known for: that a large beta separates the *causes* of an image, one cause to one latent dimension.
 #
 # ## Rate and distortion
 #
-# Give the two terms of the loss the names they have in the theory of compression.
+# The two terms of the loss have names in the theory of compression:
 #
 # | name | symbol | here |
 # |---|---|---|
 # | **rate** | $R$ | mean of $\mathrm{KL}(q(z \mid x)\,\|\,p(z))$ over images: nats that a code tells about its image |
-# | **distortion** | $D$ | mean summed squared error between an image and the decoding of its code |
+# | **distortion** | $D$ | mean over images of the squared error, summed over pixels, between an image and what is decoded from a draw from $q(z \mid x)$ |
 # | **price of a nat** | $\beta$ | training minimizes $D + \beta R$ |
 #
-# A nat is worth its price as long as it lowers $D$ by $\beta$ or more. Training therefore stops where the next nat lowers it by just
-# $\beta$: the curve of all that a network can reach has the **slope** $dD/dR = -\beta$ in the point where it is trained with $\beta$.
-# Here are the five models, measured on the 10,000 test images, each with a line of slope $-\beta$ through its point.
+# A nat is worth its price as long as it lowers $D$ by $\beta$ or more. So training ends where one more nat would lower $D$ by just
+# $\beta$. Draw the smallest $D$ that the network can reach at each $R$ as a curve: where training with $\beta$ ends, the curve has the
+# **slope** $dD/dR = -\beta$. Here are five models, measured on the 10,000 test images, each with a line of slope $-\beta$ through its
+# point.
 
 # %% tags=["figure"]
 points = [{"beta": beta, **evaluate(model, test)} for beta, model in models.items()]
 beta_figures.price_tangents(points)
 
 # %% [markdown]
-# The lines hug the curve from below. In numbers: at a given price, the model that was trained at this price should be the
-# cheapest. Read the table by columns. (Neighbors are close: near its lowest point a cost is flat, and a training run has noise of its own.)
+# Each line should touch the curve and stay below the other points. In numbers: at a given price, the model that was trained at this
+# price should be the cheapest. Read the table by columns; the cheapest is in bold. (Neighbors are close: near its lowest point a cost is
+# flat, and two training runs differ a little by chance.)
 
 # %%
 def costs(point):
@@ -96,15 +98,15 @@ figures.metric_table(
 )
 
 # %% [markdown]
-# **Where does the rate go?** Not into all dimensions alike. The dearer a nat, the fewer dimensions are worth opening at all:
+# **Where does the rate go?** Not into all dimensions alike. The higher the price of a nat, the fewer dimensions are used at all:
 
 # %% tags=["figure"]
 figures.kl_per_dimension(three, test.floats(slice(0, 1000)))
 
 # %% [markdown]
-# **Is there a right beta?** Chapter 02 showed that beta is the decoder's variance in disguise: `sse + beta * KL` is, up to a factor, the
-# negative ELBO of a Gaussian decoder with variance $s^2 = \beta/2$. Judged by the likelihood, each model with the variance it was
-# trained for, the candidates can be ranked: the bound on $\log p(x)$ is $-(D/\beta + R) - \frac{1024}{2}\log(\pi\beta)$ for 1024 pixels.
+# **Is there a right beta?** In chapter 02, sse + $\beta$ KL was, up to a factor and a constant, the negative ELBO of a Gaussian decoder
+# with variance $s^2 = \beta/2$ in each pixel. So each model, taken with the variance that it was trained for, has a bound on
+# $\log p(x)$, and these can be compared. With all constants, for 1024 pixels, it is $-(D/\beta + R) - \frac{1024}{2}\log(\pi\beta)$.
 
 # %%
 bounds = [{**p, "bound": -(p["sse"] / p["beta"] + p["kl"]) - 512 * math.log(math.pi * p["beta"])} for p in points]
@@ -114,14 +116,16 @@ figures.metric_table(
 )
 
 # %% [markdown]
-# The likelihood prefers the smallest beta of the five: pixels are predicted far better than a variance of 1/2 admits. But it says
-# nothing of samples that hang together, or of codes one can read. *Which beta is right depends on what the model is for.*
+# The likelihood prefers the smallest beta of the five: a variance of 1/2 in each pixel claims errors far larger than the decoder makes
+# (divide $D$ by 1024). But the samples of this model, above, are not the best ones, and the bound does not say so. *Which beta is right
+# depends on what the model is for.*
 #
 # ## A dial that is not connected
 
 # %% [markdown] tags=["exercise"]
-# A colleague writes the loss anew and sweeps beta with a small network. The printed loss grows with beta, as it should. But every
-# beta gives the same model: rate and distortion hardly move. Run the two cells, find the line, and mend it.
+# A colleague writes the loss anew and trains a small network with three values of beta. The printed loss grows with beta, as it should.
+# But every beta gives nearly the same model: rate and distortion hardly move. Run this cell and the one below it, find the mistake in
+# the loss, and mend it.
 
 # %% tags=["exercise"]
 def beta_vae_loss(x, mean, mu, logvar, beta):
@@ -163,11 +167,13 @@ figures.rate_distortion(small, title="Three betas, 100 steps each")
 check("3.1")
 
 # %% [markdown]
-# A single number, "the loss goes up with beta", had looked like proof. Rate and distortion *apart* give the mistake away at a glance.
+# A factor that both terms share changes nothing but the scale of the gradient, and Adam divides a gradient by its running size. So only
+# the *ratio* of the two weights decides what is learned. The loss alone did not show the mistake; rate and distortion *apart* do.
 #
 # ## What breaks: nats for nothing
 #
-# One flag, `beta=0`: the rate is free. Next to it a plain autoencoder of the same size, and a plain VAE, a moment's training each.
+# One argument, `beta=0`: the rate is free. Beside it a plain autoencoder and a plain VAE of the same size, trained for the same 150
+# steps.
 
 # %% tags=["figure"]
 runs = {
@@ -181,9 +187,9 @@ for name, config in runs.items():
 vae_figures.terms_apart({name: histories[name] for name in ("beta = 0", "beta = 1")}, ["rec", "kl"], title="One flag apart")
 
 # %% [markdown]
-# With nothing to pay, the KL runs off to hundreds of times that of beta = 1: the encoder moves its means apart and shrinks its noise,
-# because noise only harms the reconstruction. A posterior without noise is a point, and a point is what an *autoencoder* gives. It
-# comes back, in its error, in its codes, and in what it makes of noise:
+# With nothing to pay, the KL grows far beyond that of beta = 1: the encoder moves its means apart and shrinks its noise, because noise only harms the
+# reconstruction. A posterior without noise is a point, and that is what an *autoencoder* gives. So beta = 0 should resemble the
+# autoencoder: in its error, in how far its codes spread (their standard deviation), and in what it makes of noise. Compare:
 
 # %%
 few = test.subset(slice(0, 1000))
@@ -194,12 +200,13 @@ for name, model in live.items():
     print(f"{line}, the encoder's noise {noise}")
 
 # %% tags=["figure"]
-figures.samples(live, 12, columns=12, title="Noise, decoded, after a moment of training")
+figures.samples(live, 12, columns=12, title="Noise, decoded, after 150 steps of training")
 
 # %% [markdown]
 # ## Schedules, and how to compare them fairly
 #
-# A common recipe raises beta during training: cheap nats first, so that the decoder learns to use the code, the full price later.
+# Chapter 02 met warm-up: beta rises during training. The idea is that nats are cheap at first, so that the decoder learns to use the
+# code, and have their full price later.
 
 # %% [markdown] tags=["exercise"]
 # Write the schedule: a straight line from 0 to beta over the first `warmup` steps, and beta from then on.
@@ -217,9 +224,9 @@ def linear_schedule(step, warmup, beta):
 check("3.2")
 
 # %% [markdown] tags=["exercise"]
-# A published experiment trains for 20 epochs, `for e in range(20)`, sets the weight to `e / 20` at the beginning of each epoch, calls it "a
-# linear schedule from 0 to 1", and compares it with a constant beta of 1. Which weight does its *last* epoch use, and what is the *mean*
-# over all epochs? Answer with two numbers, `(last, mean)`.
+# A published experiment trains for 20 epochs, `for e in range(20)`. At the beginning of each epoch it sets the weight of the KL to
+# `e / 20` and keeps it for that epoch. It calls this "a linear schedule from 0 to 1", and compares it with a constant beta of 1. Which
+# weight does its *last* epoch use, and what is the *mean* over all epochs? Answer with two numbers, `(last, mean)`.
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -238,14 +245,14 @@ beta_figures.schedules({
 })
 
 # %% [markdown]
-# The published run had a better reconstruction than beta = 1, and the schedule got the credit. But it differs from its rival in *three*
-# ways: the path, a lower final price, and less than half the price on average. Its last point may simply be another point of
-# the same curve.
+# The published run reconstructed better than the one at beta = 1, and that was attributed to the schedule. But the two differ in *three*
+# ways: in the path, in a lower final price, and in less than half the price on average (see the legend). The scheduled run may simply
+# have ended at another point of the same curve.
 #
-# **As published.** The same experiment, recorded with our code: CIFAR-10, 20 epochs, constant beta 0.8, 1 and 1.2, and `e / 20`. Here
-# the pixels are in $[-1, 1]$, as in the original, so the errors are not those of the figures above. Each dot is an epoch, the large
-# mark is the end; the beginning of the scheduled run lies far to the right. A schedule that *helped* ends below the dashed line;
-# one that only changed the price ends on it.
+# **As published.** The same experiment, recorded with our code: CIFAR-10, 20 epochs, constant beta 0.8, 1 and 1.2, and `e / 20`. Pixels
+# are in $[-1, 1]$, as in the original, so do not compare the errors with those above. Each dot is an epoch, the large mark is the end;
+# the beginning of the scheduled run lies outside, far to the right. A schedule that *helped* ends below the dashed line; one that only
+# changed the price ends on it.
 
 # %% tags=["figure"]
 CIFAR = {"beta = 0.8": "cifar_vae_b0.8", "beta = 1": "cifar_vae_b1", "beta = 1.2": "cifar_vae_b1.2", "e / 20": "cifar_vae_linear"}
@@ -253,7 +260,7 @@ recorded = {label: checkpoints.curves(name) for label, name in CIFAR.items()}
 beta_figures.training_paths(recorded, line=["beta = 0.8", "beta = 1", "beta = 1.2"], title="CIFAR-10, held-out images")
 
 # %% [markdown]
-# To compare at *one* price, put the last point of each run into the same cost. At price 0.95, the one that the schedule ended with:
+# To compare at *one* price, take the cost $D + 0.95\,R$ of each run's last point; 0.95 is the price that the schedule ended with.
 
 # %%
 rows = []
@@ -264,8 +271,9 @@ for label, run in recorded.items():
 figures.metric_table(rows, best={"distortion": "min", "D + 0.95 R": "min"}, caption="Four runs at one price; the smallest error need not be the smallest cost")
 
 # %% [markdown]
-# **At equal final beta.** The fair experiment: one run at a constant 1, one that climbs to 1 over the first half and then *stays*, so that it
-# settles at the same price. Same network, data, steps and seed.
+# **At equal final beta.** The fair experiment, on Fashion-MNIST: one run at a constant 1, and one whose beta climbs to 1 over the first
+# half and then *stays* there, so that the run settles at the same price. Same network, data, steps and seed. (The curves are the
+# recorded ones in every mode.)
 
 # %% tags=["figure"]
 FAIR = {"beta = 0.8": "beta_vae_fashion_b0.8", "beta = 1": "vae_fashion_z32", "beta = 1.2": "beta_vae_fashion_b1.2",
@@ -281,14 +289,16 @@ columns = {"run": "run", "kl": "rate R", "sse": "distortion D", "cost": "D + R"}
 figures.metric_table([{**row, "cost": row["sse"] + row["kl"]} for row in rows], columns)
 
 # %% [markdown]
-# The price is the same now, so the last column is a fair judge: what differs there is the doing of the *schedule*. Compare that with the
-# steps between neighbors on the dashed line, which are the doing of the price. (One run each: another seed moves a cost a little too.)
+# The final price is the same now, so a difference in the last column is due to the *schedule*, or to chance: it is one run each, and
+# another seed would also move the cost a little. Compare it with the distances between neighbors on the dashed line, which are due to
+# the price.
 #
 # ## Disentanglement
 #
-# Now the famous promise. Pictures have causes: here, a shape, its color, its scale, its rotation, and where it stands. A code in which
-# each latent dimension answers to *one* cause and to no other is called **disentangled**. To measure that one must know the causes, so
-# we render the pictures: every combination of six factors, 49,152 in all.
+# Now the second half. Pictures have causes, or **factors**: here a shape, its color, its scale, its rotation, and its position (x and y).
+# A code in which each latent dimension depends on *one* factor and on no other is called **disentangled**. To measure that one must
+# know the factors. So the pictures of this data set, `shapes`, are rendered: one for every combination of values of the six factors.
+# Each row below changes one factor; in parentheses, how many values it has.
 
 # %% tags=["figure"]
 shapes = data.load("shapes", "test")
@@ -296,8 +306,10 @@ names = shapes.meta["factor_names"]
 beta_figures.factor_rows()
 
 # %% [markdown]
-# Two VAEs with ten latents, trained on these pictures *without* being told the factors: one at beta = 1, one at a high beta. Their
-# decoder is Bernoulli: the distortion is the cross-entropy of the pixels, in nats, in place of the squared error.
+# Two VAEs with ten latent dimensions were trained on these pictures *without* being told the factors: one at beta = 1, one at a high
+# beta. In both runs beta climbs from 0 and then stays at its value. Their decoder is Bernoulli: it gives, for each pixel and channel,
+# the probability of being bright, and the distortion is the cross-entropy with the true brightness, in nats, in place of the squared
+# error.
 
 # %% tags=["figure"]
 factor_models = {"beta = 1": recipes.obtain("beta_vae_shapes_b1", MODE), "high beta": recipes.obtain("beta_vae_shapes_high", MODE)}
@@ -308,8 +320,8 @@ figures.reconstructions(factor_models, shapes.floats(range(0, 4000, 400)))
 # %% [markdown]
 # ### Play
 #
-# One slider for each *true* factor; the bars are the code's mean, and those that moved turn orange. In a disentangled code
-# one slider moves one bar. The panel shows the shipped models in every mode.
+# One slider for each *true* factor; the bars are the means $\mu$ of the code's dimensions, and those that moved turn orange. In a
+# disentangled code one slider moves one bar. The panel shows the shipped models in every mode.
 
 # %% tags=["widget"] alt="Panel with a slider for each true factor, the rendered picture, its reconstruction, and a bar for each latent dimension"
 shipped = {"high beta": checkpoints.load("beta_vae_shapes_high"), "beta = 1": checkpoints.load("beta_vae_shapes_b1")}
@@ -317,7 +329,8 @@ widgets.FactorExplorer(shipped)
 
 # %% [markdown] tags=["exercise"]
 # Which latent dimension of the **high beta** model carries the *horizontal position*, `x`? Find it with the sliders. (Without a live
-# kernel, the traversals below show it too.) Then look for the one of `rotation`, and for the one of `color`: are there any?
+# kernel, the traversals below show it too.) Answer with the number that stands in the brackets of `z[...]`. Then look for a dimension
+# of `rotation` and for one of `color`: are there any?
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -339,9 +352,10 @@ for name, model in factor_models.items():
 # %% [markdown]
 # ### How much a dimension knows
 #
-# Impressions are cheap. The **entropy** $H(v)$ of a factor $v$ is how many nats there are to know about it: $\log 8$ for eight equally
-# frequent rotations. The **mutual information** $I(z_j; v)$ is how many of them one learns from latent dimension $z_j$ alone. It is 0 if
-# $z_j$ says nothing, $H(v)$ if it says all. We estimate it by cutting each dimension's values into 20 bins and counting:
+# An impression is not yet a measurement. The **entropy** $H(v)$ of a factor $v$ is how many nats there are to know about it: $\log 8$ for
+# eight equally frequent positions. The **mutual information** $I(z_j; v)$ is how many of them one learns from latent dimension $z_j$
+# alone. It is 0 if $z_j$ says nothing about $v$, and $H(v)$ if it says all. We estimate it from the posterior means: cut the values of
+# each dimension into 20 bins, and count how often which bin and which value of the factor come together.
 
 # %%
 @torch.no_grad()
@@ -356,16 +370,17 @@ for factor, entropy, row in zip(names, high.entropy, high.information, strict=Tr
     print(f"{factor:9s} entropy {entropy:.2f} nats; z[{row.argmax()}] knows most of it, {row.max():.2f} nats")
 
 # %% [markdown] tags=["exercise"]
-# If one dimension knows all of a factor and *no other knows any*, the factor is disentangled. The **mutual information gap** scores just that:
+# If one dimension knows all about a factor and *no other knows anything*, the factor is disentangled. The **mutual information gap**
+# (MIG) measures just that. The gap of one factor is
 #
 # $$\mathrm{gap}(v) = \frac{1}{H(v)}\left(I(z_{(1)}; v) - I(z_{(2)}; v)\right)$$
 #
-# where $z_{(1)}$ is the dimension that knows most about $v$ and $z_{(2)}$ the one that knows second most. MIG is the mean over factors (Chen et
-# al. 2018).
+# where $z_{(1)}$ is the dimension that knows most about $v$ and $z_{(2)}$ the one that knows second most. MIG is the mean of the gaps over all
+# factors (Chen et al. 2018). Write the gaps.
 
 # %% tags=["exercise"]
 def information_gap(information, entropy):
-    """The gap of each factor, from 0 (two dimensions know it equally) to 1 (one knows all, no other any).
+    """The gap of each factor, from 0 (two dimensions know equally much) to 1 (one knows all, no other anything).
 
     information: (F, Z), nats that each latent dimension knows of each factor. entropy: (F,), nats. Returns (F,)."""
     ### BEGIN SOLUTION
@@ -384,13 +399,13 @@ beta_figures.information_panels(measured, names)
 
 # %% [markdown]
 # Read the panels by rows. A row with one dark cell is a factor that found its own dimension; a row with several pale ones is a factor
-# that is spread. A row that is pale *everywhere* is a factor that the model does not know at all: look for it in the reconstructions
-# above. A high price buys tidiness with ignorance, and MIG alone does not tell you which of the two you got.
+# that is spread over them. A row that is pale *everywhere* is a factor that no single dimension knows: look for it in the reconstructions
+# above. A high price can lead to separate factors, or to unknown ones, and MIG alone does not tell you which happened.
 #
 # ## What beta cannot do
 #
-# Turn the whole latent space: choose some rotation $Q$, encode to $Qz$ in place of $z$, and let the decoder turn back before it decodes.
-# The pictures cannot change. What about the loss, and what about the disentanglement?
+# Turn the whole latent space: choose some rotation $Q$ (a matrix with $Q Q^T = I$), encode to $Qz$ in place of $z$, and let the decoder
+# turn back before it decodes. The pictures cannot change. What about the loss, and what about the disentanglement?
 
 # %% tags=["figure"]
 model, x = factor_models["high beta"], shapes.floats(slice(0, 500))
@@ -411,15 +426,17 @@ rotated = mutual_information_gap(codes["high beta"].double() @ Q.T, shapes.attri
 beta_figures.information_panels({"as trained": measured["high beta"], "the same codes, rotated": rotated}, names)
 
 # %% [markdown]
-# Every picture and every nat is the same, and the gaps are gone. A loss that cannot tell the two codes apart cannot prefer
-# one of them. This is the core of an impossibility theorem (Locatello et al. 2019): *from images alone, without a bias in the model or
-# in the data, disentanglement cannot be learned*, because for each code that separates the factors there is another, just as good, that mixes them.
+# Every picture and every nat is the same, up to rounding; compare the MIG over the two panels. A loss that cannot tell the two codes
+# apart cannot prefer one of them. This is the core of an impossibility theorem (Locatello et al. 2019): *from images alone, without a
+# bias in the model or in the data, disentanglement cannot be learned*, because for each code that separates the factors there is
+# another, just as good, that mixes them.
 #
 # ### Then why did we see any?
 #
-# Because of a bias. We allowed the rotated encoder a full covariance $S = Q\,\mathrm{diag}(\sigma^2)\,Q^T$, but a real one gives `logvar`: a
-# *diagonal*. That restriction is tied to the axes. Replace the rotated posterior by the diagonal Gaussian with the smallest KL to
-# it, whose variances are $1/(S^{-1})_{ii}$, and pay the bill:
+# Because of a bias. We allowed the rotated encoder a full covariance matrix, $S = Q\,\mathrm{diag}(\sigma^2)\,Q^T$. A real encoder gives
+# `logvar`, one variance per dimension: a *diagonal* covariance, and that depends on the choice of axes. Replace the rotated posterior
+# by the diagonal Gaussian $q$ for which $\mathrm{KL}(q\,\|\,\text{rotated posterior})$ is smallest. Its variances are $1/(S^{-1})_{ii}$.
+# What does the loss become?
 
 # %%
 precision = Q**2 @ (1 / variance).T                              # (10, 500): the diagonal of Q diag(1 / variance) Q^T
@@ -434,32 +451,34 @@ for name, sample, kl in (
     print(f"{name:20s} rec {rec.mean():7.2f}, KL {kl.mean():6.2f}, loss {negative_elbo(rec, kl, beta).mean():7.2f}")
 
 # %% [markdown]
-# Rotated, the diagonal encoder pays more. So it is not beta, and not the prior, that finds the axes: it is the diagonal posterior, which a
-# high beta only makes matter more (Rolinek et al. 2019). It aligns the code with the directions to which the *decoder* is differently
-# sensitive. Whether those are your factors is luck, or a property of your data. Position, which moves many pixels, fares well in the
-# panels above; compare the other rows.
+# Rotated, the diagonal encoder pays more. So it is neither beta nor the prior that finds the axes, but the diagonal posterior (Rolinek et
+# al. 2019). It favors axes along which the sensitivity of the *decoder* differs: little noise where a small step changes the picture
+# much, more noise where it does not. Whether such axes are your factors depends on your data. Look again at the panel "as trained":
+# which factors found a dimension of their own, and how much does a step in each of them change the picture?
 #
 # ## Key points
 #
-# - Beta is the price of a nat: the model it gives sits where the curve of distortion against rate has slope -beta.
-# - Report rate and distortion apart. One number hides a dial that is not connected.
+# - Beta is the price of a nat: training with it ends where the curve of distortion against rate has slope -beta.
+# - Report rate and distortion apart. The loss alone does not show that beta has no effect.
 # - beta = 0 is an autoencoder with noise that it learns to switch off.
-# - Compare schedules at the same final beta, settled, or at one common price. A schedule that ends lower is another beta.
-# - Disentanglement needs known factors to be measured; MIG does it per factor.
-# - Nothing in the ELBO's prior term knows the axes: a rotation leaves every nat in place and destroys MIG.
+# - Compare schedules at the same final beta, after the run has settled, or at one common price. A schedule that ends lower is another
+#   beta.
+# - To measure disentanglement one must know the factors. MIG is the mean of one gap per factor; look at the single gaps.
+# - The prior and the decoder do not know the axes: a rotation leaves loss and pictures as they are, and changes MIG.
 #
-# **Next:** chapter 04 drops the encoder and the likelihood, and lets a second network judge.
+# **Next:** chapter 04 drops the encoder and the likelihood, and lets a second network judge the pictures.
 #
 # ## Further reading
 #
 # - Higgins et al., *beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework*, ICLR 2017: the paper.
 # - Burgess et al., *Understanding disentangling in beta-VAE*, arXiv 1804.03599: rate as a channel that is opened slowly.
 # - Alemi et al., *Fixing a Broken ELBO*, arXiv 1711.00464: rate and distortion, and what the ELBO does not determine.
-# - Fu et al., *Cyclical Annealing Schedule*, arXiv 1903.10145: more than one ramp.
+# - Fu et al., *Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing*, arXiv 1903.10145: more than one ramp.
 # - Rybkin, Daniilidis and Levine, *Simple and Effective VAE Training with Calibrated Decoders*, arXiv 2006.13202: learn the variance instead.
 # - Chen et al., *Isolating Sources of Disentanglement in Variational Autoencoders*, arXiv 1802.04942: MIG.
-# - Kim and Mnih, *Disentangling by Factorising*, arXiv 1802.05983.
-# - Locatello et al., *Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations*, arXiv 1811.12359.
+# - Kim and Mnih, *Disentangling by Factorising*, arXiv 1802.05983: a price on dependence between dimensions alone.
+# - Locatello et al., *Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations*, arXiv 1811.12359: the
+#   theorem, and thousands of models.
 # - Rolinek, Zietlow and Martius, *Variational Autoencoders Pursue PCA Directions (by Accident)*, arXiv 1812.06775.
 
 # %%
