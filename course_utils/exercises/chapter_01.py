@@ -66,7 +66,7 @@ def _reconstruction_loss(answer, fresh):
     points=1,
     difficulty=1,
     hints=[
-        "An error counts with its *square*, in every pixel where it is. Which change touches pixels where the "
+        "An error counts with its *square* in every pixel. Which change alters pixels where the "
         "contrast is strongest?",
         "Moved by one pixel, an outline between black background and bright cloth is wrong by the full contrast "
         "all along it.",
@@ -167,7 +167,7 @@ def _noise_seen(answer, x, std):
     "1.4",
     reference=denoising_loss,
     name="denoising_loss",
-    title="A step that removes noise",
+    title="A loss that removes noise",
     minutes=10,
     points=3,
     difficulty=2,
