@@ -170,7 +170,7 @@ def importance_weighted_bound(answer, fresh):
     yield differs(got, log_w.logsumexp(0) - k), "You subtract K. Dividing by K inside the logarithm subtracts log K."
     yield differs(got, log_w.max(0).values), "That is the best sample only."
     yield close(got, want), "Expected log of the mean weight; the largest difference is {error:.2g}."
-    low = answer(log_w - 600)  # the log-densities of images are that small, and exp(-600) is 0
+    low = answer(log_w - 600)  # the log-densities of images are that small, and exp(-600) is 0 in float32
     yield finite(low), "For log-weights near -600, as images have, {got} of {want} results are not finite: `exp` underflows. `torch.logsumexp` does not."
     yield close(low, want - 600), "For log-weights near -600 the result is off by {error:.2g}: work with logarithms throughout."
     yield has_gradient(got, log_w), "No gradient reaches the log-weights: was something detached?"
