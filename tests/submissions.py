@@ -85,3 +85,49 @@ def write(path: Path, book: dict) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(book), encoding="utf-8")
     return path
+
+
+WRONG = wrong_answers()
+LOOP = "def kl_to_prior(mu, logvar):\n    while True: pass"
+EXIT = "def negative_elbo(x, mean, mu, logvar, variance):\n    exit()"
+HOG = "def importance_weighted_bound(w):\n    kept = []\n    while True: kept.append(torch.ones(5_000_000))"
+TRUNCATED = '{"cells": [{"cell_type": "code", "source": ["import torch'
+
+
+def submissions():
+    """name -> (notebook, exercises that earn their points, the note in the teacher's table); with TRUNCATED, twenty."""
+    made = {"perfect": (handed_in(SOLUTIONS), NUMBERS, ""), "empty": (handed_in({}), [], "")}
+    for i in range(max(map(len, WRONG.values()))):
+        wrong = {number: known[i][0] for number, known in WRONG.items() if i < len(known)}
+        made[f"wrong_{i + 1}"] = (handed_in(SOLUTIONS | wrong), but(*wrong), "")
+    made["endless_loop"] = (handed_in(SOLUTIONS | {"2.2": LOOP}), but("2.2"), "")
+    made["exit"] = (handed_in(SOLUTIONS | {"2.3": EXIT, "2.4": "answer_2_4 = 1024\nexit()"}), but("2.3", "2.4"), "")
+    made["memory_hog"] = (handed_in(SOLUTIONS | {"2.5": HOG}), but("2.5"), "")
+    made["syntax_error"] = (handed_in(SOLUTIONS | {"2.6": SOLUTIONS["2.6"].replace("):", ")", 1)}), but("2.6"), "")
+    made["deleted_cells"] = (without(handed_in(SOLUTIONS), "2.1", "2.4"), but("2.1", "2.4"), "")
+    renamed = SOLUTIONS["2.2"].replace("kl_to_prior", "kl_of_prior")
+    made["renamed_function"] = (handed_in(SOLUTIONS | {"2.2": renamed}), but("2.2"), "")
+    made["crash_elsewhere"] = (crash_elsewhere(), NUMBERS, "")
+    message = "cell 3 stops with ModuleNotFoundError: No module named 'torch_of_mine'"
+    made["broken_setup"] = (broken_setup(), NUMBERS, message)
+    return made
+
+
+def but(*numbers):
+    """All exercises except these."""
+    return [number for number in NUMBERS if number not in numbers]
+
+
+def crash_elsewhere():
+    """An added cell that raises, and an exercise that uses a function defined in it."""
+    book = handed_in(SOLUTIONS | {"2.1": SOLUTIONS["2.1"].replace("(logvar / 2).exp()", "std_of(logvar)")})
+    own = "def std_of(logvar):\n    return (logvar / 2).exp()\n\nraise RuntimeError('my experiment')"
+    book["cells"].insert(book["cells"].index(answer_cells(book)["2.1"]), code_cell(own))
+    return book
+
+
+def broken_setup():
+    """An import that fails, on top of the chapter's own imports."""
+    book = handed_in(SOLUTIONS)
+    book["cells"].insert(2, code_cell("import torch_of_mine"))
+    return book
