@@ -422,14 +422,19 @@ image_rows({"codes of\ngarments": model.decode(held_codes[:10]), "noise": model.
 
 # %% [markdown]
 # Why? Nothing in the loss says *where* codes should lie, only that the decoder must tell them apart. The map of two numbers shows where
-# they went, and where the noise falls: into a small part of the map, which most kinds of garments are far from.
+# they went, and where the noise falls. Real garments are of each kind one time in ten. If every point of noise gets the kind of the
+# nearest code, how often does each kind come up?
 
 # %% tags=["figure"]
-codes_and_noise(models[2], test.subset(slice(0, 1000)), torch.randn(100, 2, generator=generator))
+points = torch.randn(1000, 2, generator=generator)
+kinds = test.labels[torch.cdist(points, plane).argmin(1)].bincount(minlength=10) / len(points)
+print(", ".join(f"{name} {share:.0%}" for name, share in zip(test.class_names, kinds, strict=True)))
+codes_and_noise(models[2], test.subset(slice(0, 1000)), points[:100])
 
 # %% [markdown]
-# Sixteen numbers leave far more room to miss the codes in. An obvious repair: give the noise the mean and the covariance of the codes.
-# Is that enough? Three measurements, for the codes of test images (held out from training), for noise, and for the fitted noise:
+# Some kinds would hardly ever be drawn. And sixteen numbers leave far more room to miss the codes in. An obvious repair: give the
+# noise the mean and the covariance of the codes. Is that enough? Three measurements, for the codes of test images (held out from
+# training), for noise, and for the fitted noise:
 #
 # - the distance from a code to the nearest of 4,000 training codes (median),
 # - the share of codes that are farther from all training codes than 99 % of held-out codes are: places for which the decoder was hardly
