@@ -348,7 +348,7 @@ figures.posterior_collapse(broken, some, kl_images=test.floats(slice(0, 500)))
 
 # %% [markdown] tags=["exercise"]
 # Compute $\log \frac1K \sum_k w_k$ for each of $B$ images. You get the *logarithms* of the weights. For images these are numbers like
-# -600 (the next figure prints some), and `exp(-600)` is 0 in floating point. So never leave the logarithms: PyTorch has `torch.logsumexp`.
+# -600 (the next figure prints some), and `exp(-600)` is 0 in float32. So stay with logarithms all the way: PyTorch has `torch.logsumexp`.
 
 # %% tags=["exercise"]
 def importance_weighted_bound(log_weights):
