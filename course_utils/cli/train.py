@@ -149,7 +149,7 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
     from .. import checkpoints, recipes
 
     _check(recipe, name)
-    out = folder.out if folder.out is not None else Path("runs") / name
+    out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs") / name
     if out.exists() and not out.is_dir():
         raise reject("out", str(out), "a folder, existing or new")
     again = shlex.join([*command, *(["--out", str(out)] if folder.out is not None else [])])
