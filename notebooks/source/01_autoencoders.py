@@ -228,8 +228,8 @@ error_by_code_size({
 
 # %% [markdown]
 # An image is a point in a space of 1024 dimensions. Two principal components describe the *plane* that comes closest to these points;
-# two numbers and a nonlinear decoder describe a *curved surface*. With 2 and with 16 numbers the autoencoder is far ahead. Compare the
-# two lines at 128: the more straight directions there are, the less there is left for curvature to add.
+# two numbers and a nonlinear decoder describe a *curved surface*. With 2 and with 16 numbers the autoencoder is far ahead; at 128
+# the two lines come closer: the more straight directions there are, the less there is left for curvature to add.
 #
 # ### What breaks: take out the nonlinearity
 #
