@@ -103,7 +103,8 @@ def clean(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     silent = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [kept for output in cell.outputs if (kept := _kept(output)) is not None]
+            own = [] if "no-output" in cell.metadata.get("tags", []) else cell.outputs  # what tells of one machine only
+            cell.outputs = [kept for output in own if (kept := _kept(output)) is not None]
             if not _describe(cell):
                 silent.append(cell.source.splitlines()[0])
     if silent:

@@ -3,7 +3,7 @@
 The header holds title, question, minutes and goals and, where there are any, prerequisites, checkpoints and modes (what
 FAST and FULL cost). Cell tags: exercise, check, and solution for a cell that only the solution notebook shows. A
 markdown cell tagged exercise is the text of the exercise's card. `alt="..."` on a code cell's marker is the alternative
-text of the figures that the cell shows.
+text of the figures that the cell shows. A cell tagged no-output runs, and its output is not kept: it tells of one machine.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ widgets.LatentExplorer(models, test)
 # Every chapter runs on a CPU; a GPU only makes training faster. The doctor says what is here, what is missing, and what to do about
 # it. (On the command line: `course doctor`.)
 
-# %%
+# %% tags=["no-output"]
 for line in doctor.examine():
     print(line)
 

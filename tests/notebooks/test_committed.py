@@ -114,6 +114,12 @@ def test_exercises_belong_to_their_chapter_and_each_is_registered(source):
         assert chapter.exercises == [e.number for e in exercises(int(chapter.number))]
 
 
+@pytest.mark.parametrize("path", COMMITTED, ids=NAMES)
+def test_tells_nothing_of_the_machine_it_was_made_on(path):
+    text = path.read_text(encoding="utf-8")
+    assert str(ROOT) not in text and not re.search(r"/(home|Users|root|tmp|work)/", text)
+
+
 def test_readme_lists_the_chapters_as_the_sources_do():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme.written(text, [read(path) for path in SOURCES]) == text, "run make notebooks"
