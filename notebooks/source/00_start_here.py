@@ -36,7 +36,9 @@ test = data.load("fashion-mnist-mini", "test")
 # chapter 03; for now, compare the columns.
 
 # %% tags=["figure"]
-shipped = {name: facts for name, facts in checkpoints.manifest().items() if facts["file"] and facts["dataset"] == "fashion-mnist"}
+manifest = checkpoints.manifest()
+shipped = [name for name, facts in manifest.items() if facts["file"] and facts["dataset"] == "fashion-mnist"]
+shipped.sort(key=lambda name: (manifest[name]["method"], name))
 models = {name: checkpoints.load(name) for name in shipped}
 figures.comparison_panel(models, test.floats([21]))
 
@@ -49,7 +51,7 @@ figures.comparison_panel(models, test.floats([21]))
 # dimensions**; a model with many of them shows the six that carry most):
 
 # %% tags=["widget"] alt="Panel with a picture, its reconstruction, a choice of methods, and sliders for the latent dimensions that carry most"
-widgets.LatentExplorer(models, test)
+widgets.LatentExplorer({"vae_fashion_z32": models["vae_fashion_z32"], **models}, test)
 
 # %% [markdown]
 # ## The machine
@@ -123,7 +125,7 @@ check("0.2")
 # is noise in the code, as in training.
 
 # %%
-rows = [{"run": name, **facts, **facts["metrics"]} for name, facts in checkpoints.manifest().items()]
+rows = [{"run": name, **facts, **facts["metrics"]} for name, facts in manifest.items()]
 columns = {"run": "run", "method": "method", "dataset": "data", "sse": "squared error", "kl": "KL", "steps": "steps",
            "minutes": "minutes", "images_per_second": "images/s", "parameters": "parameters"}
 figures.metric_table(rows, columns, digits=3)

@@ -258,8 +258,9 @@ beta_figures.schedules({
 CIFAR = {"beta = 0.8": "cifar_vae_b0.8", "beta = 1": "cifar_vae_b1", "beta = 1.2": "cifar_vae_b1.2", "e / 20": "cifar_vae_linear"}
 recorded = {label: checkpoints.curves(name) for label, name in CIFAR.items() if name in checkpoints.manifest()}
 constant = [label for label in recorded if label != "e / 20"]
-for label in set(CIFAR) - set(recorded):
-    print(f"not recorded here, so not drawn: {label} (course train --recipe {CIFAR[label]})")
+for label, name in CIFAR.items():
+    if label not in recorded:
+        print(f"not recorded here, so not drawn: {label} (course train --recipe {name})")
 if recorded:
     figures.show(beta_figures.training_paths(recorded, line=constant if len(constant) > 1 else [], title="CIFAR-10, held-out images"))
 
