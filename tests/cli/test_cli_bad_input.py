@@ -309,7 +309,10 @@ class TestTrainingGoesWrong:
     def test_interrupted_from_the_keyboard(self, quick, tmp_path):
         """A real SIGINT to a real process."""
         argv = [sys.executable, "-m", "course_utils.cli", *map(str, quick), "--steps", "100000", "--out", "run"]
+        # A shell's background jobs ignore SIGINT, and so would this process if the tests run in one.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        signal.signal(signal.SIGINT, before)
         deadline = time.monotonic() + 120
         while not list(Path("run").glob("state-*")) and time.monotonic() < deadline:
             time.sleep(0.05)
