@@ -153,7 +153,7 @@ class _Spy:
 
     def __call__(self, x):
         self.seen = x.detach().clone()
-        return 0.1 + 0.3 * x  # not half way: then clean and noisy targets would be equally far from the output
+        return 1.0 + 0.3 * x  # far off, and not half way: then clean and noisy targets would be equally far from the output
 
 
 def _noise_seen(answer, x, std):
@@ -198,7 +198,7 @@ def _denoising_loss(answer, fresh):
     yield differs(spread, std**2, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the square of `std`: it was multiplied twice."
     yield differs(spread, 1.0, rtol=0.05), "The noise has a standard deviation of 1: it was not scaled by `std`."
     yield close(spread, std, rtol=0.05), "The noise has a standard deviation of {got:.3f}; asked for {want:.3f}."
-    rec = 0.1 + 0.3 * seen
+    rec = 1.0 + 0.3 * seen
     yield differs(got, sse(seen, rec).mean()), "You compare with the *noisy* images. The least error is then reached by reproducing the noise: the target is the clean `x`."
     yield differs(got, sse(x, seen).mean()), "You compare the noisy images with the clean ones; the network's output is not in the loss."
     yield differs(got, (x - rec).square().mean()), "The squared error is averaged over the pixels. Sum over them, then take the mean over the batch."
