@@ -261,6 +261,8 @@ constant = [label for label in recorded if label != "e / 20"]
 for label, name in CIFAR.items():
     if label not in recorded:
         print(f"not recorded here, so not drawn: {label} (course train --recipe {name})")
+if len(constant) < 2:
+    print("the dashed line joins the ends of two constant runs or more: not drawn")
 if recorded:
     figures.show(beta_figures.training_paths(recorded, line=constant if len(constant) > 1 else [], title="CIFAR-10, held-out images"))
 
