@@ -2,40 +2,23 @@
 
 import base64
 import io
-import types
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toys import DecoderOnly
 
 from course_utils import figures, methods
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import CourseError
 from course_utils.figures.models import encoded, leading_dims, path_between
 from course_utils.figures.pixels import as_bytes
-from course_utils.methods import LatentModel
 from course_utils.methods.autoencoder import AutoencoderConfig
 from course_utils.methods.vae import VAEConfig
 
 SHAPE = (1, 32, 32)
-
-
-class DecoderOnly(LatentModel):
-    """What a GAN looks like to a figure: it decodes and samples, and has no encoder."""
-
-    has_encoder = False
-
-    def __init__(self, latent_dim=5):
-        super().__init__(types.SimpleNamespace(latent_dim=latent_dim), SHAPE)
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            self.net = torch.nn.Linear(latent_dim, 32 * 32)
-        self.eval()
-
-    def decode(self, z):
-        return self.net(z).sigmoid().view(-1, *SHAPE)
 
 
 def vae(z=6, seed=0, shape=SHAPE):

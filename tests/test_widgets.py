@@ -8,33 +8,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toys import DecoderOnly
 
 from course_utils import methods, widgets
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import CourseError
-from course_utils.methods import LatentModel
 from course_utils.methods.autoencoder import AutoencoderConfig
 from course_utils.methods.vae import VAEConfig
 from course_utils.widgets import panel as panels
 
 SHAPE = (1, 32, 32)
 SLOWEST = 0.3  # seconds a redraw may take: three times the promised tenth
-
-
-class DecoderOnly(LatentModel):
-    """What a GAN looks like to a panel."""
-
-    has_encoder = False
-
-    def __init__(self, latent_dim=5):
-        super().__init__(types.SimpleNamespace(latent_dim=latent_dim), SHAPE)
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            self.net = torch.nn.Linear(latent_dim, 32 * 32)
-        self.eval()
-
-    def decode(self, z):
-        return self.net(z).sigmoid().view(-1, *SHAPE)
 
 
 def model(z=8, seed=0, shape=SHAPE, method="vae", lively=True):

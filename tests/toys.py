@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from torch import nn
 from course_utils import methods
 from course_utils.data.image_set import ImageSet
 from course_utils.methods.base import LatentModel
+from course_utils.methods.trainable import Trainable
 from course_utils.methods.vae import VAEConfig
 from course_utils.training import RunConfig
 
@@ -47,7 +50,23 @@ class DuelConfig:
     latent_dim: int = 2
 
 
-class Duel(LatentModel):
+class DecoderOnly(LatentModel):
+    """What a GAN looks like to a figure or a panel: it decodes and samples, and has no encoder."""
+
+    has_encoder = False
+
+    def __init__(self, latent_dim=5, shape=(1, 32, 32)):
+        super().__init__(SimpleNamespace(latent_dim=latent_dim), shape)
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            self.net = nn.Linear(latent_dim, math.prod(shape))
+        self.eval()
+
+    def decode(self, z):
+        return self.net(z).sigmoid().unflatten(1, self.data_shape)
+
+
+class Duel(Trainable):
     """Two players on two linear layers; each one's loss runs through both layers."""
 
     Config = DuelConfig
@@ -56,9 +75,6 @@ class Duel(LatentModel):
     def __init__(self, config=DuelConfig(), data_shape=(3, 8, 8)):  # noqa: B008  (a frozen constant)
         super().__init__(config, data_shape)
         self.left, self.right = nn.Linear(192, 8), nn.Linear(8, 192)
-
-    def parameters_of(self, player):
-        return list(getattr(self, player).parameters())
 
     def step(self, x, update):
         x = x.flatten(1)
@@ -70,3 +86,6 @@ class Duel(LatentModel):
         update("right", second)
         self.seen = {"before": before, "between": between, "after": weights(self), "x": x, "second": second.detach()}
         return {"loss": loss.detach(), "second": second.detach()}
+
+    def evaluation_terms(self, x, generator=None):
+        return {"loss": (self.right(self.left(x.flatten(1))) - x.flatten(1)).square().mean(1)}

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import reject
 from ..networks import build_autoencoder
 from .base import LOGVAR_RANGE, LatentModel, Posterior
+from .trainable import Trainable
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class AutoencoderConfig:
             raise reject("widths", self.widths, "whole numbers of 1 or more")
 
 
-class Autoencoder(LatentModel):
+class Autoencoder(Trainable, LatentModel):
     """An encoder to a code of `latent_dim` numbers and a decoder back, trained on squared error alone."""
 
     Config = AutoencoderConfig

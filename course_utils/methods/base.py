@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import reject
+from ..errors import CourseError, reject
 
 # exp(-30 / 2) and exp(20 / 2) still fit every precision used here; an unbounded logvar overflows to inf, then NaN.
 LOGVAR_RANGE = (-30.0, 20.0)
@@ -74,57 +74,44 @@ def gaussian_log_prob(z: Tensor, mean: Tensor | float = 0.0, logvar: Tensor | fl
     return -0.5 * (log_two_pi + logvar + (z - mean).square() * (-logvar).exp()).sum(-1)
 
 
-Update = Callable[[str, Tensor], None]
-
-
-class LatentModel(nn.Module):
-    """What figures, widgets, metrics and the command line know of a model: how to decode, to sample, and, often, to encode.
-
-    Images are in [0, 1] at every method below. A subclass that trains gives `players` (the groups of parameters that are
-    optimized separately), `parameters_of(player)` and `step(x, update)`, where `update(player, loss)` sends the loss's
-    gradients into that player's parameters alone and steps its optimizer. A step returns its named, detached terms.
-    """
-
-    players: tuple[str, ...] = ("model",)
-    has_encoder = True
+class Model(nn.Module, ABC):
+    """A network that knows its configuration and the shape of what it sees: (C, H, W) of an image, (D,) of a point."""
 
     def __init__(self, config, data_shape):
         super().__init__()
         self.config = config
         self.data_shape = tuple(int(side) for side in data_shape)
-        self.latent_dim = config.latent_dim
-        self.generator: torch.Generator | None = None  # the loop's, so that one seed decides every draw
-        self.progress = 0.0  # share of the run that is done, in [0, 1); schedules read it
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def noise(self, *shape: int) -> Tensor:
-        """Standard normal noise of this shape, from the run's generator."""
-        return torch.randn(shape, generator=self.generator, device=self.device)
+    def check_images(self, x: Tensor) -> Tensor:
+        """Return x if its shape fits this model; raise CourseError otherwise."""
+        if tuple(x.shape[1:]) != self.data_shape:
+            remedy = "Load the data at this model's size and number of channels, or another checkpoint."
+            raise reject("images", tuple(x.shape), f"(B, {', '.join(map(str, self.data_shape))})", remedy)
+        return x
 
-    def parameters_of(self, player: str) -> list[nn.Parameter]:
-        """The parameters that `update(player, loss)` may change."""
-        if player not in self.players:
-            raise reject("player", player, self.players)
-        return list(self.parameters())
 
-    def step(self, x: Tensor, update: Update) -> dict[str, Tensor]:
-        """One training step on x (B, C, H, W) in [0, 1]. Returns named, detached terms (mean over the batch)."""
-        raise NotImplementedError
+class LatentModel(Model):
+    """What figures, widgets, metrics and the command line know of a model: how to decode, to sample, and, often, to encode.
 
-    def evaluation_terms(self, x: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """Named terms, one value per image (B,), for held-out data; the loop weighs ragged batches rightly."""
-        raise NotImplementedError
+    Images are in [0, 1] at every method below. What also trains is a `Trainable`."""
 
+    has_encoder = True
+
+    def __init__(self, config, data_shape):
+        super().__init__(config, data_shape)
+        self.latent_dim = config.latent_dim
+
+    @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """(B, Z) -> (B, C, H, W) in [0, 1]."""
-        raise NotImplementedError
 
     def encode(self, x: Tensor) -> Posterior:
-        """(B, C, H, W) in [0, 1] -> q(z|x)."""
-        raise NotImplementedError
+        """(B, C, H, W) in [0, 1] -> q(z|x). CourseError where `has_encoder` is False."""
+        raise CourseError(f"model: {type(self).__name__} has no encoder. It decodes and samples; take a model that encodes.")
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None, truncation: float = 1.0) -> Tensor:
@@ -145,13 +132,6 @@ class LatentModel(nn.Module):
         with evaluating(self):
             posterior = self.encode(x.to(self.device))
         return posterior.mean.var(0, correction=0) if posterior.logvar is None else posterior.kl_per_dim().mean(0)
-
-    def check_images(self, x: Tensor) -> Tensor:
-        """Return x if its shape fits this model; raise CourseError otherwise."""
-        if tuple(x.shape[1:]) != self.data_shape:
-            remedy = "Load the data at this model's size and number of channels, or another checkpoint."
-            raise reject("images", tuple(x.shape), f"(B, {', '.join(map(str, self.data_shape))})", remedy)
-        return x
 
 
 class evaluating:

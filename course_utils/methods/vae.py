@@ -48,7 +48,7 @@ def negative_elbo(rec: Tensor, kl: Tensor, beta: float | Tensor = 1.0) -> Tensor
 def free_bits_kl(kl_per_dim: Tensor, free_bits: float) -> Tensor:
     """The KL term with a floor per latent dimension, in nats: (B, Z) -> (), sum_z max(free_bits, mean_b KL_bz).
 
-    Below the floor a dimension costs nothing more, so it is not switched off. Kingma et al., arXiv 1606.04934, appendix C.8."""
+    Below the floor a dimension costs nothing more, so it is not switched off. Kingma et al., arXiv 1606.04934."""
     return kl_per_dim.mean(0).clamp_min(free_bits).sum()
 
 

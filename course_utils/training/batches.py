@@ -25,15 +25,23 @@ class Batches:
 
     An epoch is a permutation of all images; its last ragged batch is dropped, and other images fall away each epoch."""
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int, device, rank=0, world=1, channels_last=True):
+    def __init__(self, images: Tensor, batch_size, seed, device, rank=0, world=1, channels_last=True, labels=None):
         fits = images.numel() <= BYTES_KEPT_ON_DEVICE
         self.images = images.to(device) if fits else images
+        self.labels = None if labels is None else labels.to(self.images.device)
         self.batch_size, self.seed, self.device, self.rank, self.world = batch_size, seed, device, rank, world
         self.memory_format = torch.channels_last if channels_last and images.ndim == 4 else torch.contiguous_format
         self.epoch, self.order = -1, None
 
-    def __call__(self, step: int) -> Tensor:
-        """The batch of this step: (B / world, C, H, W), float32 in [0, 1]."""
+    def __call__(self, step: int) -> tuple[Tensor, ...]:
+        """The batch of this step: float32 (B / world, C, H, W) in [0, 1], or points as they are; labels, if there are any."""
+        rows = self._rows(step)
+        batch = self.images[rows].to(self.device, non_blocking=True)
+        scale = 255 if batch.dtype == torch.uint8 else 1
+        batch = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(scale)
+        return (batch,) if self.labels is None else (batch, self.labels[rows].to(self.device, non_blocking=True))
+
+    def _rows(self, step: int) -> Tensor:
         epoch, place = divmod(step, len(self.images) // self.batch_size)
         if epoch != self.epoch:
             generator = torch.Generator().manual_seed(mix(self.seed, 1, epoch))
@@ -41,5 +49,4 @@ class Batches:
             self.order = torch.randperm(len(self.images), generator=generator).to(self.images.device)
         share = self.batch_size // self.world
         start = place * self.batch_size + self.rank * share
-        batch = self.images[self.order[start : start + share]].to(self.device, non_blocking=True)
-        return batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
+        return self.order[start : start + share]

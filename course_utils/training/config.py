@@ -20,13 +20,15 @@ class RunConfig:
     epochs: float = 0.0
     """if not 0: passes over the training data, in place of steps"""
     batch_size: int = 128
-    """images a step, over all devices together"""
+    """images a batch, over all devices together; a GAN with n critic steps sees n batches a step"""
     lr: float = 1e-3
     """learning rate at the start"""
     lr_schedule: str = "constant"
     """constant, linear (to 0), cosine (to 0) or step (x 0.1 at lr_drop of the run)"""
     lr_drop: float = 0.5
-    """share of the run after which the step schedule drops"""
+    """share of the schedule after which the step schedule drops"""
+    lr_steps: int = 0
+    """steps over which the learning rate's schedule goes; 0: the run's own. More than that stops it half way down"""
     optimizer: str = "adam"
     """adam, adamw, rmsprop or sgd"""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -67,7 +69,7 @@ class RunConfig:
         for name in ("batch_size", "devices", "num_nodes", "log_every"):
             if getattr(self, name) < 1:
                 raise reject(name, getattr(self, name), "1 or more")
-        for name in ("epochs", "weight_decay", "grad_clip", "eval_every", "checkpoint_every"):
+        for name in ("epochs", "weight_decay", "grad_clip", "eval_every", "checkpoint_every", "lr_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise reject(name, getattr(self, name), "0 or more")
         if self.steps < 1 and not self.epochs:
@@ -81,15 +83,19 @@ class RunConfig:
         if not 0 <= self.ema < 1:
             raise reject("ema", self.ema, "at least 0 and less than 1", "0.999 averages over about 1,000 steps.")
 
-    def total_steps(self, images: int) -> int:
+    def total_steps(self, images: int, batches_per_step: int = 1) -> int:
         """Steps of a run over a training set of this many images; an epoch drops the last ragged batch."""
-        if self.batch_size > images:
+        per_step = self.batch_size * batches_per_step
+        if per_step > images:
             remedy = "Take a smaller --batch-size, or more data."
-            raise reject("batch_size", self.batch_size, f"at most {images}, the number of training images", remedy)
-        return max(1, round(self.epochs * (images // self.batch_size))) if self.epochs else self.steps
+            shared = f" over the {batches_per_step} batches of a step" if batches_per_step > 1 else ""
+            most = f"at most {images // batches_per_step}, the number of training images{shared}"
+            raise reject("batch_size", self.batch_size, most, remedy)
+        return max(1, round(self.epochs * (images // per_step))) if self.epochs else self.steps
 
     def lr_at(self, progress: float) -> float:
-        """The learning rate when `progress` (in [0, 1)) of the run is done."""
+        """The learning rate when `progress` of its schedule is done; past 1 it stays at the end."""
+        progress = min(progress, 1.0)
         if self.lr_schedule == "linear":
             return self.lr * (1 - progress)
         if self.lr_schedule == "cosine":

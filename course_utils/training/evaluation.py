@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from ..methods.base import LatentModel, evaluating
+from ..methods.base import evaluating
+from ..methods.trainable import Trainable
 
 
 @torch.no_grad()
-def evaluate(model: LatentModel, images, *, batch_size: int = 500, seed: int = 0) -> dict[str, float]:
+def evaluate(model: Trainable, images, *, batch_size: int = 500, seed: int = 0) -> dict[str, float]:
     """Means of the model's evaluation terms over an ImageSet. One seed gives the same numbers twice.
 
     Units and range are the terms' own (`evaluation_terms` of the method). The sums are kept in float64, and a ragged last
@@ -19,6 +20,7 @@ def evaluate(model: LatentModel, images, *, batch_size: int = 500, seed: int = 0
         for start in range(0, len(images), batch_size):
             index = torch.arange(start, min(start + batch_size, len(images)))
             x = images.floats(index).to(model.device)
-            for name, values in model.evaluation_terms(x, generator).items():
+            labels = [images.labels[index].to(model.device)] if model.supervised else []
+            for name, values in model.evaluation_terms(x, generator, *labels).items():
                 totals[name] = totals.get(name, 0) + values.cpu().double().sum()  # Apple's GPUs have no float64
     return {name: float(total) / len(images) for name, total in totals.items()}

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import CourseError, reject
 from ..files import remove_leftovers
-from ..methods.base import LatentModel
+from ..methods.trainable import Trainable
 from . import state as run_state
 from .batches import Batches, mix
 from .config import RunConfig
@@ -36,7 +36,7 @@ class Diverged(CourseError):
 class FitResult:
     """What a run leaves: the model (the averaged one if it was averaged), in eval mode, and what is worth recording."""
 
-    model: LatentModel
+    model: Trainable
     steps: int
     minutes: float
     images_per_second: float
@@ -47,7 +47,7 @@ class FitResult:
 class Updater:
     """`update(player, loss)`: gradients of the loss into that player's parameters alone, then one optimizer step."""
 
-    def __init__(self, fabric, model: LatentModel, optimizers: dict, grad_clip: float):
+    def __init__(self, fabric, model: Trainable, optimizers: dict, grad_clip: float):
         self.fabric, self.model, self.optimizers, self.grad_clip = fabric, model, optimizers, grad_clip
         self.parameters = {player: model.parameters_of(player) for player in optimizers}
 
@@ -99,7 +99,8 @@ class Run:
 
     def __init__(self, model, train, config: RunConfig, *, out, evaluation, hooks, header, resume, quiet):
         self.config, self.out, self.hooks, self.evaluation = config, Path(out), tuple(hooks), evaluation
-        self.total = config.total_steps(len(train))
+        self.images_per_step = config.batch_size * model.batches_per_step
+        self.total = config.total_steps(len(train), model.batches_per_step)
         self.fabric, self.precision = make_fabric(config)
         fabric = self.fabric
         if config.batch_size % fabric.world_size:
@@ -116,8 +117,8 @@ class Run:
         self.optimizers = {p: fabric.setup_optimizers(optimizer) for p, optimizer in made.items()}
         self.update = Updater(fabric, model, self.optimizers, config.grad_clip)
         self.batches = Batches(
-            train.images, config.batch_size, config.seed, fabric.device, fabric.global_rank, fabric.world_size,
-            config.channels_last,
+            train.images, self.images_per_step, config.seed, fabric.device, fabric.global_rank, fabric.world_size,
+            config.channels_last, train.labels if model.supervised else None,
         )
         settings = json.loads(json.dumps(asdict(config)))  # as a state's header gives it back
         self.header = {"dataset": train.name, **header, "run": settings, "total_steps": self.total}
@@ -158,7 +159,7 @@ class Run:
                 terms.add(self._one_step())
                 if self.step % self.config.log_every == 0 or self.step == self.total or self._due("checkpoint_every"):
                     elapsed, done = time.perf_counter() - mark, self.step - since
-                    self._row(terms.means(self.fabric), done * self.config.batch_size / elapsed)
+                    self._row(terms.means(self.fabric), done * self.images_per_step / elapsed)
                     self.seconds += elapsed
                     mark, since = time.perf_counter(), self.step
                 if self._due("eval_every") and self.step < self.total:
@@ -182,11 +183,13 @@ class Run:
         model.generator.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
         torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
         model.progress = self.step / self.total
-        for optimizer in self.optimizers.values():
+        lr = config.lr_at(self.step / (config.lr_steps or self.total))
+        for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = config.lr_at(model.progress)
+                group["lr"] = lr * model.lr_factor(player)
+        x, *labels = self.batches(self.step)
         with self.fabric.autocast():
-            terms = model.step(self.batches(self.step), self.update)
+            terms = model.step(x, self.update, *labels)
         if self.ema is not None:
             self.ema.update_parameters(model)
         self.step += 1
@@ -206,7 +209,7 @@ class Run:
         if self.log:
             self.log.write(self.step, {**means, "images_per_second": speed})
 
-    def averaged(self) -> LatentModel:
+    def averaged(self) -> Trainable:
         return self.ema.module if self.ema is not None else self.model
 
     def _evaluate(self) -> dict[str, float]:
@@ -229,18 +232,18 @@ class Run:
 
     def _finish(self) -> FitResult:
         metrics = self._evaluate()
-        speed = self.total * self.config.batch_size / max(self.seconds, 1e-9)
+        speed = self.total * self.images_per_step / max(self.seconds, 1e-9)
         return FitResult(self.averaged().eval(), self.step, self.seconds / 60, speed, metrics, self.precision)
 
 
 def fit(
-    model: LatentModel,
+    model: Trainable,
     train,
     config: RunConfig,
     *,
     out: Path | str,
     evaluation=None,
-    hooks: Sequence[Callable[[int, LatentModel], dict[str, float]]] = (),
+    hooks: Sequence[Callable[[int, Trainable], dict[str, float]]] = (),
     header: dict | None = None,
     resume: bool = True,
     quiet: bool = False,

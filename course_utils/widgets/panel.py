@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import contextmanager
 from html import escape
@@ -39,7 +40,7 @@ def control(kind: type, description: str, about: str, width: str = "24rem", **op
     return kind(description=description, style=style, layout=layout, **tooltip(kind, about), **options)
 
 
-class Panel:
+class Panel(ABC):
     """Base of the panels. `image` holds the picture as PNG bytes, `panel` everything, `z` the codes it is decoded from.
 
     A subclass makes its controls, calls `assemble`, and gives `picture()` -> (PNG bytes, a line about it) and
@@ -65,12 +66,13 @@ class Panel:
         """The model in use."""
         return self.models[self.model_choice.value]
 
+    @abstractmethod
     def picture(self) -> tuple[bytes, str]:
-        raise NotImplementedError
+        """The picture of the controls' present state as PNG, and a line about it."""
 
+    @abstractmethod
     def static_figure(self) -> CourseFigure:
         """The figure that stands in for the panel where nothing can be moved."""
-        raise NotImplementedError
 
     def redraw(self) -> None:
         """Draw the picture of the controls' present state."""

@@ -34,8 +34,11 @@ class LinearGaussian(LatentModel):
         logvar = (self.scale**2 / precision).log().expand_as(mean)
         return Posterior(mean + self.shift, logvar)
 
+    def decode(self, z):
+        return (z @ self.w.T + self.b).unflatten(1, SHAPE)
+
     def log_likelihood(self, x, z):
-        return -gaussian_nll(x, (z @ self.w.T + self.b).unflatten(1, SHAPE), VARIANCE, constant=True)
+        return -gaussian_nll(x, self.decode(z), VARIANCE, constant=True)
 
     def exact(self, x):
         covariance = self.w @ self.w.T + VARIANCE * torch.eye(12, dtype=torch.float64)

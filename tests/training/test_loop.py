@@ -3,16 +3,16 @@
 import copy
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
-from toys import Duel, DuelConfig, images, same, tiny_run, tiny_vae, weights
+from toys import Duel, images, same, tiny_run, tiny_vae, weights
 
 from course_utils import tensors
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import CourseError
-from course_utils.methods.base import LatentModel
 from course_utils.training import Diverged, RunConfig, evaluate, fit
 from course_utils.training import state as run_state
 from course_utils.training.batches import Batches, mix
@@ -81,7 +81,7 @@ def test_an_epoch_shows_each_image_at_most_once_and_epochs_differ():
     batches = Batches(data.images, 16, seed=0, device="cpu")
 
     def epoch(number):
-        seen = [batches(step)[:, 0, 0, 0].mul(255).round().int().tolist() for step in range(3 * number, 3 * number + 3)]
+        seen = [batches(step)[0][:, 0, 0, 0].mul(255).round().int().tolist() for step in range(3 * number, 3 * number + 3)]
         return [image for batch in seen for image in batch]
 
     first, second = epoch(0), epoch(1)
@@ -95,16 +95,29 @@ def test_batches_are_floats_in_zero_to_one_in_the_wanted_layout():
     data = images(32)
     data.images[0] = 255
     for layout in (True, False):
-        batch = Batches(data.images, 32, 0, "cpu", channels_last=layout)(0)
+        batch = Batches(data.images, 32, 0, "cpu", channels_last=layout)(0)[0]
         assert batch.dtype == torch.float32 and batch.min() == 0 and batch.max() == 1
         assert batch.is_contiguous(memory_format=torch.channels_last if layout else torch.contiguous_format)
 
 
 def test_ranks_share_a_batch_without_overlap():
     data = images(64)
-    whole = Batches(data.images, 16, 3, "cpu")(5)
-    parts = [Batches(data.images, 16, 3, "cpu", rank=rank, world=4)(5) for rank in range(4)]
+    (whole,) = Batches(data.images, 16, 3, "cpu")(5)
+    parts = [Batches(data.images, 16, 3, "cpu", rank=rank, world=4)(5)[0] for rank in range(4)]
     assert torch.equal(torch.cat(parts), whole)
+
+
+def test_labels_come_with_their_images():
+    data = images(50)
+    data.images[:, 0, 0, 0] = torch.arange(50)
+    x, labels = Batches(data.images, 16, 0, "cpu", rank=1, world=2, labels=torch.arange(50))(4)
+    assert len(labels) == 8 and torch.equal(x[:, 0, 0, 0].mul(255).round().long(), labels)
+
+
+def test_points_keep_their_values():
+    points = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    (batch,) = Batches(points, 20, 0, "cpu")(0)
+    assert torch.equal(batch.sort(0).values, points.sort(0).values)
 
 
 # Update
@@ -138,7 +151,7 @@ def test_update_is_the_optimizers_own_step(tmp_path):
         adams[player].step()
 
     for step in range(5):
-        plain.step(run.batches(step), update)
+        plain.step(*run.batches(step), update)
         run._one_step()
     for name, value in weights(model).items():
         torch.testing.assert_close(value, plain.state_dict()[name], rtol=1e-5, atol=1e-6)
@@ -250,15 +263,44 @@ def read_last(folder, _result):
     return read(folder / "log.csv")[-1]["loss"]
 
 
+class Greedy(Duel):
+    """Wants labels, and two batches a step; its right player learns at a tenth of the rate."""
+
+    supervised, batches_per_step = True, 2
+
+    def lr_factor(self, player):
+        return 0.1 if player == "right" else 1.0
+
+    def step(self, x, update, labels):
+        self.given = x, labels
+        return super().step(x, update)
+
+    def evaluation_terms(self, x, generator=None, labels=None):
+        return {"label": labels.double()}
+
+
+def test_a_step_gets_its_batches_and_labels_and_each_player_its_rate(tmp_path):
+    data = replace(images(64), labels=torch.arange(64))
+    run = prepare(tmp_path, Greedy(), data=data, lr=1e-2, lr_schedule="linear", lr_steps=100)
+    for _ in range(2):
+        run._one_step()
+    x, labels = run.model.given
+    assert torch.equal(x, data.floats(labels)) and len(labels) == len(set(labels.tolist())) == 32
+    rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in run.optimizers.items()}
+    assert rates == pytest.approx({"left": 1e-2 * 0.99, "right": 1e-3 * 0.99})
+    assert evaluate(run.model, data, batch_size=7)["label"] == 31.5
+
+
+def test_several_batches_a_step_must_fit_the_data(tmp_path):
+    with pytest.raises(CourseError, match="at most 32, .* over the 2 batches"):
+        train(tmp_path, Greedy(), batch_size=40)
+
+
 # Evaluation and log
 
 
-class Brightness(LatentModel):
-    """Its only term is each image's mean; it cannot be trained."""
-
-    def __init__(self):
-        super().__init__(DuelConfig(), (1, 8, 8))
-        self.weight = nn.Parameter(torch.zeros(1))
+class Brightness(Duel):
+    """Its only term is each image's mean."""
 
     def evaluation_terms(self, x, generator=None):
         return {"mean": x.mean((1, 2, 3))}
@@ -269,7 +311,7 @@ def test_a_ragged_last_batch_weighs_what_it_holds():
     bright[6:] = 255  # alone in the last batch
     data = ImageSet(bright, None, "toy", "test")
     for size in (1, 2, 3, 4, 6, 7, 100):
-        assert evaluate(Brightness(), data, batch_size=size)["mean"] == pytest.approx(1 / 7)
+        assert evaluate(Brightness(data_shape=(1, 8, 8)), data, batch_size=size)["mean"] == pytest.approx(1 / 7)
 
 
 def test_evaluation_gives_the_same_numbers_twice_and_keeps_the_mode():
@@ -435,5 +477,6 @@ def test_a_bad_run_configuration_is_refused_by_name(values):
 def test_epochs_count_whole_batches():
     assert RunConfig(epochs=20, batch_size=256).total_steps(50_000) == 20 * 195
     assert RunConfig(epochs=0.5, batch_size=10).total_steps(100) == 5
+    assert RunConfig(epochs=20, batch_size=64).total_steps(50_000, 5) == 20 * 156  # five batches a step
     assert RunConfig(epochs=1e-6, batch_size=10).total_steps(100) == 1
     assert RunConfig(steps=7).total_steps(1000) == 7
