@@ -11,8 +11,22 @@ import tyro
 
 from ..errors import reject
 
-Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
-Device = Literal["auto", "cpu", "cuda", "mps"]
+
+def option(metavar: str, help: str | None = None) -> object:
+    """What `--help` says of an option that may be left out; the text itself says what holds then."""
+    return tyro.conf.arg(metavar=metavar, help=help, help_behavior_hint="")
+
+
+# The options that several commands have, with what `--help` says of them.
+A_CHECKPOINT = "a name of `course checkpoints`, a .safetensors file, or a run's folder"
+Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT", help=A_CHECKPOINT)]
+Name = Annotated[str | None, tyro.conf.Positional, option("[NAME]")]
+Dataset = Annotated[str | None, option("NAME", "whose images; those the model was trained on if not given")]
+Split = Annotated[Literal["test", "train"], tyro.conf.arg(help="test images, or those it was trained on")]
+Size = Annotated[int | None, option("PIXELS", "side of the images in pixels; the model's own if not given")]
+Out = Annotated[Path | None, option("PATH", "folder to write to, build/pictures/NAME if not given")]
+Files = Annotated[bool, tyro.conf.arg(help="write each image to a file of its own as well")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], tyro.conf.arg(help="where to compute")]
 
 
 def parse(spec: Callable, argv: Sequence[str], prog: str, **settings):

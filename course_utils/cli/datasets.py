@@ -16,7 +16,7 @@ import tyro
 from ..errors import CourseError, reject
 from ..files import atomic, write_json
 from ..paths import checkpoint_dir, data_dir, data_roots, repository_url
-from .common import parse, table
+from .common import Name, option, parse, table
 
 
 def data(argv: list[str]) -> None:
@@ -29,7 +29,7 @@ def fetch(argv: list[str]) -> None:
 
 def _data(
     action: Annotated[Literal["list", "get"], tyro.conf.Positional] = "list",
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None,
+    name: Name = None,
     /,
 ) -> None:
     """List the data sets, or download one (`course data get cifar10`).
@@ -60,7 +60,7 @@ def _data(
     print("`course data get NAME` downloads one.")
 
 
-def _fetch(url: str | None = None, replace: bool = False) -> None:
+def _fetch(url: Annotated[str | None, option("URL")] = None, replace: bool = False) -> None:
     """Get the shipped weights and the embedded data from the course's repository; a checkout has them already.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from .common import parse
+from .common import option, parse
 
 
 def describe(argv: list[str]) -> None:
@@ -18,8 +18,8 @@ def _describe(
     /,
     network: str = "conv",
     latent_dim: int = 32,
-    size: int | None = None,
-    channels: int | None = None,
+    size: Annotated[int | None, option("PIXELS")] = None,
+    channels: Annotated[int | None, option("INT")] = None,
     widths: tuple[int, ...] = (),
 ) -> None:
     """Show every layer with its output's shape and its parameters, and what the whole model sums to.

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import tyro
 
 from ..errors import reject
 from . import pictures
-from .common import Checkpoint, Device, at_least, need_encoder, open_checkpoint, open_images, parse, picture_folder
+from .common import (
+    Checkpoint,
+    Dataset,
+    Device,
+    Files,
+    Out,
+    Size,
+    Split,
+    at_least,
+    need_encoder,
+    open_checkpoint,
+    open_images,
+    parse,
+    picture_folder,
+)
 
 SAMPLED_AT_ONCE = 500
 STUDIED = 500  # images over which a dimension's importance and spread are taken
-Split = Literal["test", "train"]
 
 
 def generate(argv: list[str]) -> None:
@@ -39,20 +52,16 @@ def _generate(
     n: int = 64,
     seed: int = 0,
     truncation: float = 1.0,
-    out: Path | None = None,
-    files: bool = False,
+    out: Out = None,
+    files: Files = False,
     device: Device = "auto",
 ) -> None:
     """Draw latent codes from the prior, decode them, and write the images as one sheet.
 
     Args:
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
         n: images
         seed: of the codes; the same seed gives the same images
         truncation: standard deviation of the prior that is drawn from; below 1: safer and less varied
-        out: folder to write to, build/pictures/NAME if not given
-        files: write each image to a file of its own as well
-        device: where to compute
     """
     at_least("n", n, 1)
     at_least("truncation", truncation, 0)
@@ -71,27 +80,20 @@ def _generate(
 def _reconstruct(
     checkpoint: Checkpoint,
     /,
-    dataset: str | None = None,
+    dataset: Dataset = None,
     split: Split = "test",
     n: int = 32,
     first: int = 0,
-    size: int | None = None,
-    out: Path | None = None,
-    files: bool = False,
+    size: Size = None,
+    out: Out = None,
+    files: Files = False,
     device: Device = "auto",
 ) -> None:
     """Encode images, decode the mean of their codes, and write both, each image above its reconstruction.
 
     Args:
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
-        dataset: whose images; those the model was trained on if not given
-        split: test images, or those it was trained on
         n: images
         first: index of the first one
-        size: side of the images in pixels; the model's own if not given
-        out: folder to write to, build/pictures/NAME if not given
-        files: write each image to a file of its own as well
-        device: where to compute
     """
     at_least("n", n, 1)
     opened = open_checkpoint(checkpoint, device)
@@ -112,29 +114,23 @@ def _reconstruct(
 def _interpolate(
     checkpoint: Checkpoint,
     /,
-    dataset: str | None = None,
+    dataset: Dataset = None,
     split: Split = "test",
     start: Annotated[int, tyro.conf.arg(name="from")] = 0,
     end: Annotated[int, tyro.conf.arg(name="to")] = 1,
     steps: int = 10,
     spherical: bool = False,
-    out: Path | None = None,
-    files: bool = False,
+    out: Out = None,
+    files: Files = False,
     device: Device = "auto",
 ) -> None:
     """Go from one image's code to another's in equal steps; above it, what fading the pixels would give.
 
     Args:
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
-        dataset: whose images; those the model was trained on if not given
-        split: test images, or those it was trained on
         start: index of the image to start from
         end: index of the image to end at
         steps: images on the way, both ends counted
         spherical: along a great circle, at the radius of the codes, in place of a straight line
-        out: folder to write to, build/pictures/NAME if not given
-        files: write each image to a file of its own as well
-        device: where to compute
     """
     from ..figures.models import path_between
 
@@ -159,27 +155,22 @@ def _interpolate(
 def _traverse(
     checkpoint: Checkpoint,
     /,
-    dataset: str | None = None,
+    dataset: Dataset = None,
     split: Split = "test",
     image: int = 0,
     dims: str = "auto",
     span: float = 3.0,
     steps: int = 9,
-    out: Path | None = None,
+    out: Out = None,
     device: Device = "auto",
 ) -> None:
     """Change one latent dimension of an image's code at a time: a row per dimension, the most important first.
 
     Args:
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
-        dataset: whose images; those the model was trained on if not given
-        split: test images, or those it was trained on
         image: index of the image
         dims: auto (the up to ten that carry most), or numbers with commas, such as 0,3,5
         span: how far to go to each side: in standard deviations of the prior, or of the codes if there is none
         steps: images in a row
-        out: folder to write to, build/pictures/NAME if not given
-        device: where to compute
     """
     at_least("steps", steps, 2)
     opened = open_checkpoint(checkpoint, device)

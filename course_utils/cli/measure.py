@@ -9,7 +9,20 @@ from typing import Annotated, Literal
 import tyro
 
 from ..errors import CourseError
-from .common import Checkpoint, Device, at_least, open_checkpoint, open_images, parse, table
+from .common import (
+    Checkpoint,
+    Dataset,
+    Device,
+    Name,
+    Size,
+    Split,
+    at_least,
+    open_checkpoint,
+    open_images,
+    option,
+    parse,
+    table,
+)
 
 TOLERANCE = 1e-3  # relative: other processors round otherwise; the same seed draws the same noise on every CPU
 
@@ -25,12 +38,12 @@ def checkpoints(argv: list[str]) -> None:
 def _evaluate(
     checkpoint: Checkpoint,
     /,
-    dataset: str | None = None,
-    split: Literal["test", "train"] = "test",
-    size: int | None = None,
+    dataset: Dataset = None,
+    split: Split = "test",
+    size: Size = None,
     batch_size: int = 500,
     seed: int = 0,
-    out: Path | None = None,
+    out: Annotated[Path | None, option("PATH")] = None,
     device: Device = "auto",
 ) -> None:
     """Measure a checkpoint on a whole split: means over images of sums over pixels and latent dimensions.
@@ -38,14 +51,9 @@ def _evaluate(
     rec, kl and elbo are in nats, without the likelihood's constant; sse is a squared error in the network's pixel range.
 
     Args:
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
-        dataset: whose images; those the model was trained on if not given
-        split: test images, or those it was trained on
-        size: side of the images in pixels; the model's own if not given
         batch_size: images at a time; it does not change deterministic terms
         seed: of the codes that are sampled
         out: a JSON file to write the measures to
-        device: where to compute
     """
     from ..files import write_json
     from ..training import evaluate as measure
@@ -75,7 +83,7 @@ def _evaluate(
 
 def _checkpoints(
     action: Annotated[Literal["list", "verify"], tyro.conf.Positional] = "list",
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None,
+    name: Name = None,
     /,
 ) -> None:
     """List the shipped checkpoints, or verify them: hash the files again, load them, and measure them again.

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..errors import CourseError
-from .common import parse
+from .common import option, parse
 
 
 def grade(argv: list[str]) -> None:
@@ -23,12 +23,12 @@ def _grade(
     submissions: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK ...")],
     /,
     out: Path = Path("grades.csv"),
-    roster: Path | None = None,
+    roster: Annotated[Path | None, option("PATH")] = None,
     timeout: float = 600.0,
     cell_timeout: float = 30.0,
     memory: int = 4096,
     jobs: int = 1,
-    feedback: Path | None = None,
+    feedback: Annotated[Path | None, option("PATH")] = None,
 ) -> None:
     """Run notebooks, each in its own process, and write a table of points: a row a student, a column an exercise.
 

@@ -9,10 +9,11 @@ import shlex
 import warnings
 from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from ..errors import CourseError, reject
 from . import is_chief
-from .common import parse, table
+from .common import option, parse, table
 
 HELP = """usage: course train METHOD [--dataset NAME] [OPTIONS]
        course train --recipe NAME [OPTIONS]
@@ -33,13 +34,13 @@ Run the same command again to go on with a run that was interrupted.
 class DataOptions:
     dataset: str = "fashion-mnist-mini"
     """a name of `course data`, or folder:PATH for pictures of your own"""
-    size: int | None = None
+    size: Annotated[int | None, option("PIXELS")] = None
     """side of the images in pixels; the data set's own if not given"""
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    out: Path | None = None
+    out: Annotated[Path | None, option("PATH")] = None
     """folder of the run; runs/NAME if not given"""
     name: str = ""
     """what the run is called; made of method and data, or the recipe, if not given"""

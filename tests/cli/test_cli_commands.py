@@ -43,7 +43,7 @@ class TestEntry:
     @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "train"])
     def test_every_command_explains_each_of_its_options(self, course, name):
         shown = course(name, "--help")
-        assert shown.code == 0 and f"course {name}" in shown.out
+        assert shown.code == 0 and f"course {name}" in shown.out and "None" not in shown.out
         text = shown.out.replace("│", "").splitlines()
         flags = [line.split() for line in text if line.strip().startswith("--")]
         for words, line in zip(flags, [line for line in text if line.strip().startswith("--")], strict=True):
@@ -60,6 +60,7 @@ class TestEntry:
             "default: 0.5",
         ):
             assert words in shown
+        assert "None" not in shown
         assert "(default: 256)" in course("train", "--recipe", "cifar_vae_b1", "--help").out  # the recipe's own values
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
