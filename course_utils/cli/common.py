@@ -34,6 +34,11 @@ def parse(spec: Callable, argv: Sequence[str], prog: str, **settings):
     return tyro.cli(spec, args=list(argv), prog=prog, config=(tyro.conf.OmitArgPrefixes,), **settings)
 
 
+def command(spec: Callable) -> Callable[[Sequence[str]], object]:
+    """Make a subcommand of a function: its parameters become the options, its docstring what `--help` says."""
+    return lambda argv: parse(spec, argv, f"course {spec.__name__}")
+
+
 def pick_device(name: str) -> str:
     """auto: cuda if it is there, else the CPU. CourseError for a device that is not there."""
     import torch

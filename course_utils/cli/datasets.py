@@ -16,18 +16,11 @@ import tyro
 from ..errors import CourseError, reject
 from ..files import atomic, write_json
 from ..paths import checkpoint_dir, data_dir, data_roots, repository_url
-from .common import Name, option, parse, table
+from .common import Name, command, option, table
 
 
-def data(argv: list[str]) -> None:
-    parse(_data, argv, "course data")
-
-
-def fetch(argv: list[str]) -> None:
-    parse(_fetch, argv, "course fetch")
-
-
-def _data(
+@command
+def data(
     action: Annotated[Literal["list", "get"], tyro.conf.Positional] = "list",
     name: Name = None,
     /,
@@ -60,7 +53,8 @@ def _data(
     print("`course data get NAME` downloads one.")
 
 
-def _fetch(url: Annotated[str | None, option("URL")] = None, replace: bool = False) -> None:
+@command
+def fetch(url: Annotated[str | None, option("URL")] = None, replace: bool = False) -> None:
     """Get the shipped weights and the embedded data from the course's repository; a checkout has them already.
 
     Args:

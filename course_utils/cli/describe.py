@@ -6,14 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from .common import option, parse
+from .common import command, option
 
 
-def describe(argv: list[str]) -> None:
-    parse(_describe, argv, "course describe")
-
-
-def _describe(
+@command
+def describe(
     method: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="METHOD")],
     /,
     network: str = "conv",

@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import checkpoints, data
 from ..errors import CourseError, reject
 from ..files import atomic
-from .common import parse
+from .common import command
 
 IMAGES = 8  # shown in a row
 STUDIED = 500  # images over which a dimension's importance is taken
@@ -157,11 +157,8 @@ def registered(known: dict) -> dict[str, Callable[[], object]]:
     return found
 
 
-def figures(argv: list[str]) -> None:
-    parse(_figures, argv, "course figures")
-
-
-def _figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> None:
+@command
+def figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> None:
     """Draw the figures of the shipped checkpoints and recorded runs again, as PNG.
 
     Args:

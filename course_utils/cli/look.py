@@ -19,10 +19,10 @@ from .common import (
     Size,
     Split,
     at_least,
+    command,
     need_encoder,
     open_checkpoint,
     open_images,
-    parse,
     picture_folder,
 )
 
@@ -30,23 +30,8 @@ SAMPLED_AT_ONCE = 500
 STUDIED = 500  # images over which a dimension's importance and spread are taken
 
 
-def generate(argv: list[str]) -> None:
-    parse(_generate, argv, "course generate")
-
-
-def reconstruct(argv: list[str]) -> None:
-    parse(_reconstruct, argv, "course reconstruct")
-
-
-def interpolate(argv: list[str]) -> None:
-    parse(_interpolate, argv, "course interpolate")
-
-
-def traverse(argv: list[str]) -> None:
-    parse(_traverse, argv, "course traverse")
-
-
-def _generate(
+@command
+def generate(
     checkpoint: Checkpoint,
     /,
     n: int = 64,
@@ -77,7 +62,8 @@ def _generate(
         _wrote(pictures.write_each(images, folder / "generated"))
 
 
-def _reconstruct(
+@command
+def reconstruct(
     checkpoint: Checkpoint,
     /,
     dataset: Dataset = None,
@@ -111,7 +97,8 @@ def _reconstruct(
     print(f"squared error, summed over pixels in [0, 1], mean of {len(chosen)} images: {error:.4g}")
 
 
-def _interpolate(
+@command
+def interpolate(
     checkpoint: Checkpoint,
     /,
     dataset: Dataset = None,
@@ -152,7 +139,8 @@ def _interpolate(
         _wrote(pictures.write_each(path, folder / f"interpolated_{start}_{end}"))
 
 
-def _traverse(
+@command
+def traverse(
     checkpoint: Checkpoint,
     /,
     dataset: Dataset = None,

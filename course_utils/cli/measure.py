@@ -17,25 +17,18 @@ from .common import (
     Size,
     Split,
     at_least,
+    command,
     open_checkpoint,
     open_images,
     option,
-    parse,
     table,
 )
 
 TOLERANCE = 1e-3  # relative: other processors round otherwise; the same seed draws the same noise on every CPU
 
 
-def evaluate(argv: list[str]) -> None:
-    parse(_evaluate, argv, "course evaluate")
-
-
-def checkpoints(argv: list[str]) -> None:
-    parse(_checkpoints, argv, "course checkpoints")
-
-
-def _evaluate(
+@command
+def evaluate(
     checkpoint: Checkpoint,
     /,
     dataset: Dataset = None,
@@ -81,7 +74,8 @@ def _evaluate(
         print(f"wrote {out}")
 
 
-def _checkpoints(
+@command
+def checkpoints(
     action: Annotated[Literal["list", "verify"], tyro.conf.Positional] = "list",
     name: Name = None,
     /,

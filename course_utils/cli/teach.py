@@ -8,18 +8,11 @@ from typing import Annotated
 import tyro
 
 from ..errors import CourseError
-from .common import option, parse
+from .common import command, option
 
 
-def grade(argv: list[str]) -> None:
-    parse(_grade, argv, "course grade")
-
-
-def release(argv: list[str]) -> None:
-    parse(_release, argv, "course release")
-
-
-def _grade(
+@command
+def grade(
     submissions: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK ...")],
     /,
     out: Path = Path("grades.csv"),
@@ -56,7 +49,8 @@ def _grade(
     print(f"wrote {out} and a page per notebook in {pages}")
 
 
-def _release(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")], /) -> None:
+@command
+def release(folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")], /) -> None:
     """Write what students get to a new folder: exercise notebooks and the package, without solutions.
 
     Args:
