@@ -7,21 +7,24 @@ import torch
 from ..errors import reject
 from .autoencoder import Autoencoder
 from .base import LatentModel, Posterior
+from .classifier import Classifier
+from .trainable import Trainable
 from .vae import VAE
 
-METHODS: dict[str, type[LatentModel]] = {"autoencoder": Autoencoder, "vae": VAE}
+METHODS: dict[str, type[Trainable]] = {"autoencoder": Autoencoder, "vae": VAE, "classifier": Classifier}
 
-__all__ = ["METHODS", "Autoencoder", "LatentModel", "Posterior", "VAE", "build", "method_class", "name_of"]
+__all__ = ["METHODS", "Autoencoder", "Classifier", "LatentModel", "Posterior", "Trainable", "VAE"]
+__all__ += ["build", "method_class", "name_of"]
 
 
-def method_class(name: str) -> type[LatentModel]:
+def method_class(name: str) -> type[Trainable]:
     """The class behind a method's name; CourseError lists the known ones."""
     if name not in METHODS:
         raise reject("method", name, sorted(METHODS))
     return METHODS[name]
 
 
-def name_of(model: LatentModel) -> str:
+def name_of(model: Trainable) -> str:
     """The name under which a model's class is known."""
     for name, cls in METHODS.items():
         if cls is type(model):
@@ -30,7 +33,7 @@ def name_of(model: LatentModel) -> str:
     raise reject("model", type(model).__name__, known, "Add its class to METHODS.")
 
 
-def build(name: str, config, data_shape, *, seed: int | None = None) -> LatentModel:
+def build(name: str, config, data_shape, *, seed: int | None = None) -> Trainable:
     """A new model with weights drawn from `seed` (the global generator is left as it was), or from the global one."""
     cls = method_class(name)
     if seed is None:
