@@ -279,4 +279,3 @@ def test_unknown_names_are_refused():
 def test_every_method_is_known_by_its_name():
     for name, cls in methods.METHODS.items():
         assert methods.name_of(methods.build(name, cls.Config(), (1, 32, 32))) == name
-        assert isinstance(build(name), nn.Module)
