@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from torch import distributions as D
-from torch import nn
 
 from course_utils import methods
 from course_utils.errors import CourseError
