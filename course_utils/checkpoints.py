@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from . import __version__, methods, tensors
 from .errors import CourseError, reject
@@ -140,5 +141,6 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None, *, we
         tensors.save(target, state, header)
         facts |= {"file": target.name, "sha256": sha256_of(target)}
     write_text(folder / curves_file, log)
-    write_json(folder / "manifest.json", {**manifest(folder), name: facts})
+    with FileLock(folder / ".manifest.lock"):  # two runs may end at the same time
+        write_json(folder / "manifest.json", {**manifest(folder), name: facts})
     return facts

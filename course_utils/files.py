@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +23,11 @@ def atomic(path: Path | str) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+        temporary.touch(exist_ok=False)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())  # the rename must not reach the disk before the contents
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; these are ordinary ones
         os.replace(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -45,12 +43,6 @@ def remove_leftovers(folder: Path | str) -> None:
     """Delete what a process that was killed while writing left behind in `folder`: the temporary files of `atomic`."""
     for leftover in Path(folder).glob(".*.part"):
         leftover.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -103,7 +104,14 @@ def test_a_published_run_is_loaded_by_name_path_or_folder(published, run):
     assert entry["file"] == "toy.safetensors" and entry["sha256"] == sha256_of(published / "toy.safetensors")
     for key in ("method", "config", "data_shape", "dataset", "seed", "steps", "metrics", "version", "curves"):
         assert key in entry
-    assert sorted(p.name for p in published.iterdir()) == ["manifest.json", "toy.csv", "toy.safetensors"]
+    assert {p.name for p in published.iterdir()} - {".manifest.lock"} == {"manifest.json", "toy.csv", "toy.safetensors"}
+
+
+def test_runs_that_end_at_the_same_time_are_all_published(run, folder):
+    names = [f"toy{number}" for number in range(12)]
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda name: checkpoints.publish(name, run), names))
+    assert sorted(checkpoints.manifest()) == sorted(names)
 
 
 def test_curves_are_columns_with_gaps(published, run):
