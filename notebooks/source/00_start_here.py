@@ -119,15 +119,14 @@ check("0.2")
 # ## The table of the whole course
 #
 # One row per training run, as recorded in `checkpoints/manifest.json`. One command repeats a run: `course train --recipe NAME`.
-# Minutes are by the clock, on two CPU cores that did other work at the same time (one run was even paused): read minutes and images
-# per second as bounds.
+# Minutes are by the clock, on two CPU cores that did other work at the same time: read minutes and images per second as bounds.
 # Errors are per image, summed over pixels, on test pictures. On CIFAR-10 (color photographs) they are measured with pixels in
 # $[-1, 1]$, which makes them four times what they would be in $[0, 1]$. "KL" is how much a code tells about its picture; chapter 02
-# explains it, and also why the errors of variational autoencoders here are a little larger than those you have just measured: there
-# is noise in the code, as in training.
+# explains it. The errors of variational autoencoders are larger here than those you have just measured, because here their codes are
+# drawn at random, as in training.
 
 # %%
-rows = [{"run": name, **facts, **facts["metrics"]} for name, facts in manifest.items()]
+rows = [{**facts, **facts["metrics"], "run": name} for name, facts in manifest.items()]
 columns = {"run": "run", "method": "method", "dataset": "data", "sse": "squared error", "kl": "KL", "steps": "steps",
            "minutes": "minutes", "images_per_second": "images/s", "parameters": "parameters"}
 figures.metric_table(rows, columns, digits=3)

@@ -53,7 +53,7 @@ models = {size: recipes.obtain(f"ae_fashion_z{size}", MODE) for size in (2, 16, 
 figures.bottleneck_sweep({f"{size} numbers": model for size, model in models.items()}, some)
 
 # %% [markdown]
-# Two numbers give the kind of garment and its rough shape. Sixteen give *this* garment, without its print. The rest of the chapter
+# Two numbers give the kind of garment and its rough shape. Sixteen give *this* garment, mostly without its print. The rest of the chapter
 # asks what more numbers buy, what is lost first when there are few, and what codes are good for.
 #
 # ## Two networks and one loss
@@ -188,8 +188,8 @@ figures.image_grid(
 
 # %% [markdown]
 # You would hardly notice that a garment has moved by a pixel, but for the loss it is a bigger mistake than wiping out the print. It is
-# even a bigger one than describing the garment by two numbers. So training spends the first numbers on outline and brightness, and
-# leaves out what costs little: print, texture, laces.
+# even a bigger one than describing the garment by two numbers. So training spends the first numbers on the outline, and
+# leaves out what costs little: print and texture.
 #
 # Spatial frequency shows the same. The Fourier transform writes an image as a sum of waves, from coarse (few cycles per image) to fine
 # (many). For each frequency, how large is the part of the images' variation that the reconstructions lose? (0: nothing is lost, 1: all.)
@@ -198,6 +198,9 @@ figures.image_grid(
 loss_by_frequency({f"{size} numbers": model for size, model in models.items()}, held_out)
 
 # %% [markdown]
+# The finer the wave, the more is lost, with every code. And at the far left, at 0 cycles, stands the brightness of the whole image: of
+# its variation two numbers already keep nearly all.
+#
 # ## Against principal components
 #
 # There is a classic way to describe an image by $k$ numbers: **principal component analysis** (PCA). Subtract the mean image, and keep the
@@ -229,7 +232,7 @@ error_by_code_size({
 # %% [markdown]
 # An image is a point in a space of 1024 dimensions. Two principal components describe the *plane* that comes closest to these points;
 # two numbers and a nonlinear decoder describe a *curved surface*. With 2 and with 16 numbers the autoencoder is far ahead; at 128
-# the two lines come closer: the more straight directions there are, the less there is left for curvature to add.
+# the two lines come closer.
 #
 # ### What breaks: take out the nonlinearity
 #
@@ -406,8 +409,7 @@ figures.denoising(pair, some, noise=0.3)
 denoising_errors(pair, held_out[:400], stds=[0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5], trained_at=0.3)
 
 # %% [markdown]
-# It is not free: look at the left end, at *clean* images. There the denoising model is the worse one: some fine detail looks like
-# noise, and it has learned to take it out.
+# It is not free: look at the left end, at *clean* images. There the denoising model is the worse one.
 #
 # ## Decoding noise fails
 #
@@ -553,11 +555,11 @@ check("1.5")
 # ## Key points
 #
 # - An autoencoder is two networks and one demand: draw the picture again from a few numbers. Sum over pixels, mean over the batch.
-# - In squared error, position, outline and brightness count for much, print and texture for little; these are lost first.
+# - In squared error, position and outline count for much, print and texture for little; these are lost first.
 # - Without nonlinearity it is principal component analysis. With it, a few numbers describe a curved surface; with many numbers, the
 #   advantage shrinks.
 # - Codes of similar pictures lie together, and a walk between codes stays nearer to real garments than a mix of pixels.
-# - Noise on the input and a clean target make a denoiser; the price is detail on clean images.
+# - Noise on the input and a clean target make a denoiser; the price is a larger error on clean images.
 # - Nothing in the loss says where codes lie, so noise misses them, and decoded noise shows pictures of nothing.
 # - The error of a reconstruction is no measure of familiarity: simple foreign pictures have small errors.
 #

@@ -89,9 +89,9 @@ figures.samples({"autoencoder": autoencoder, "VAE": vae}, 12, generator, columns
 # $$\log p(x) = \log \mathbb E_{q}\left[\frac{p(x \mid z)\, p(z)}{q(z)}\right] \;\ge\; \mathbb E_q\left[\log \frac{p(x \mid z)\, p(z)}{q(z)}\right]
 # = \underbrace{\mathbb E_q[\log p(x \mid z)]}_{\text{reconstruct}} - \underbrace{\mathrm{KL}(q(z)\,\|\,p(z))}_{\text{stay near the prior}}$$
 #
-# The right side is the **evidence lower bound**, ELBO. How much is lost? Write $p(x \mid z)\, p(z) = p(z \mid x)\, p(x)$ in the middle:
-# the ELBO is $\log p(x) - \mathrm{KL}(q(z) \,\|\, p(z \mid x))$. So the gap is that KL, and the bound touches when $q$ is the true
-# posterior.
+# The right side is the **evidence lower bound**, ELBO. How much is lost? Write $p(x \mid z)\, p(z) = p(z \mid x)\, p(x)$ in
+# $\mathbb E_q[\log\,\ldots]$: the ELBO is $\log p(x) - \mathrm{KL}(q(z) \,\|\, p(z \mid x))$. So the gap is that KL, and the bound touches
+# when $q$ is the true posterior.
 #
 # Here is a model in which all of this can be computed: one latent number, one "pixel", $x = w z + \text{noise}$. Its $\log p(x)$ and
 # its true posterior are Gaussian formulas. First the numbers; then we slide $q = \mathcal N(m, v)$ across, once its mean $m$ and once
@@ -116,7 +116,7 @@ vae_figures.elbo_slices(elbo_1d, log_px, true_mean, true_var)
 
 # %% [markdown]
 # The curve never crosses the dashed line, and touches it at one point: the true posterior. Training the *encoder* moves $q$
-# toward that point; training the *decoder* raises the dashed line itself. One loss does both.
+# toward that point; training the *decoder* lifts the curve, and the dashed line is never below it. One loss does both.
 #
 # ## From the formula to a step
 #
@@ -233,8 +233,9 @@ check("2.4")
 print(inspect.getsource(VAE.step))
 
 # %% [markdown]
-# Let it run for a moment: 60 steps on 10,000 garments, here and now. The two terms pull in opposite directions: the error can only fall
-# if the code tells images apart, and telling them apart costs nats. So the KL rises while the error falls.
+# Let it run for a moment: 60 steps on 10,000 garments, here and now. At first the error falls with hardly any KL: the decoder learns the
+# average garment, and that needs no code. To get lower, the code has to tell images apart, and that costs nats: the KL rises. Where it
+# falls back although the error still falls, the code says as much with fewer nats.
 
 # %% tags=["figure"]
 train = data.load("fashion-mnist-mini", "train")
@@ -299,8 +300,8 @@ figures.prior_vs_aggregate(vae, test.floats(slice(0, 2000)))
 # ## Play
 #
 # Pick an image, then move the sliders of the dimensions that carry most KL. Is there a dimension that changes the *kind* of garment, and
-# one that changes only its brightness? *Random* draws from the prior; *truncation* multiplies the code: below 1 it pulls it toward zero,
-# which gives more typical pictures and less variety.
+# one that changes only its brightness? *Random* draws from the prior; *truncation* multiplies the code: below 1 it pulls it toward zero.
+# What does that do to the variety of the pictures?
 
 # %% tags=["widget"] alt="Panel with a garment, its reconstruction and one slider for each of the six latent dimensions that carry most KL"
 widgets.LatentExplorer({"VAE, 32 latents": vae, "VAE, 2 latents": plane}, test)
@@ -331,8 +332,7 @@ figures.posterior_collapse(broken, some, kl_images=test.floats(slice(0, 500)))
 
 # %% [markdown]
 # Free bits keeps the code alive: nats below the limit cost nothing, so the encoder spends them, and the reconstructions begin to differ.
-# Warm-up does not help here, because it ends at the same beta: it can help through a bad *start*, but the end of the way stays where it
-# was.
+# Warm-up does not help here: it changes the way, but ends at the same beta, and here that price is the trouble.
 #
 # And the reconstruction term fell in all three runs. It does not show the collapse; the KL does. *Always log the two terms apart.*
 #
@@ -348,7 +348,7 @@ figures.posterior_collapse(broken, some, kl_images=test.floats(slice(0, 500)))
 
 # %% [markdown] tags=["exercise"]
 # Compute $\log \frac1K \sum_k w_k$ for each of $B$ images. You get the *logarithms* of the weights. For images these are numbers like
-# -600 (the next figure prints some), and `exp(-600)` is 0 in float32. So stay with logarithms all the way: PyTorch has `torch.logsumexp`.
+# -600 (the cell after the check prints their mean, the ELBO), and `exp(-600)` is 0 in float32. So stay with logarithms all the way: PyTorch has `torch.logsumexp`.
 
 # %% tags=["exercise"]
 def importance_weighted_bound(log_weights):

@@ -117,7 +117,7 @@ figures.metric_table(
 
 # %% [markdown]
 # The likelihood prefers the smallest beta of the five: a variance of 1/2 in each pixel claims errors far larger than the decoder makes
-# (divide $D$ by 1024). But the samples of this model, above, are not the best ones, and the bound does not say so. *Which beta is right
+# (divide $D$ by 1024). But look at its samples, above, beside those of beta = 1: the bound does not speak of them. *Which beta is right
 # depends on what the model is for.*
 #
 # ## A dial that is not connected
@@ -297,8 +297,8 @@ figures.metric_table([{**row, "cost": row["sse"] + row["kl"]} for row in rows], 
 
 # %% [markdown]
 # The final price is the same now, so a difference in the last column is due to the *schedule*, or to chance: it is one run each, and
-# another seed would also move the cost a little. Compare it with the distances between neighbors on the dashed line, which are due to
-# the price.
+# another seed would also move the cost a little. Compare it with the column "price 1" of the first table of this chapter, which says how
+# much it costs to train at 0.8 or 1.2 instead. With the shipped models the schedule does not pay: the scheduled run has the larger cost.
 #
 # ## Disentanglement
 #
@@ -337,7 +337,7 @@ widgets.FactorExplorer(shipped)
 # %% [markdown] tags=["exercise"]
 # Which latent dimension of the **high beta** model carries the *horizontal position*, `x`? Find it with the sliders. (Without a live
 # kernel, the traversals below show it too.) Answer with the number that stands in the brackets of `z[...]`. Then look for a dimension
-# of `rotation` and for one of `color`: are there any?
+# of `rotation` and for one of `color`: are there any? (You will measure it below.)
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -377,7 +377,7 @@ codes = {name: codes_of(model, shapes) for name, model in factor_models.items()}
 measured = {name: mutual_information_gap(z, shapes.attributes["factors"]) for name, z in codes.items()}
 high = measured["high beta"]
 for factor, entropy, row in zip(names, high.entropy, high.information, strict=True):
-    print(f"{factor:9s} entropy {entropy:.2f} nats; z[{row.argmax()}] knows most of it, {row.max():.2f} nats")
+    print(f"{factor:9s} entropy {entropy:.2f} nats; no dimension knows more of it than z[{row.argmax()}]: {row.max():.2f} nats")
 
 # %% [markdown] tags=["exercise"]
 # If one dimension knows all about a factor and *no other knows anything*, the factor is disentangled. The **mutual information gap**
@@ -408,9 +408,26 @@ for name, m in measured.items():
 beta_figures.information_panels(measured, names)
 
 # %% [markdown]
-# Read the panels by rows. A row with one dark cell is a factor that found its own dimension; a row with several pale ones is a factor
-# that is spread over them. A row that is pale *everywhere* is a factor that no single dimension knows: look for it in the reconstructions
-# above. A high price can lead to separate factors, or to unknown ones, and MIG alone does not tell you which happened.
+# Read the panels by rows. A row with one cell far darker than the others is a factor that found its own dimension; a row with several
+# pale ones is a factor that is spread over them. A row that is pale *everywhere* is a factor that no single dimension knows. In the
+# shipped high-beta model x and y have a dimension each, and scale has a weaker one. Color has none: a few dimensions know a little
+# of it, and those of x and y are among them (in the traversals the color changes with the position). Rotation has none at all.
+#
+# What no single dimension knows may still be in the code as a whole, or it may be lost. Ask the nearest neighbor, as in chapter 01: how
+# often has the image with the nearest code the same value of a factor?
+
+# %%
+factors = shapes.attributes["factors"]                                                    # (4152, 6)
+print(f"{'guessing':10s}", *(f"{factor} {1 / len(values.unique()):.0%} " for factor, values in zip(names, factors.T, strict=True)))
+for name, z in codes.items():
+    nearest = torch.cdist(z, z).fill_diagonal_(math.inf).argmin(1)                        # (4152,), of the other images
+    shares = (factors[nearest] == factors).float().mean(0)                                # (6,)
+    print(f"{name:10s}", *(f"{factor} {share:.0%} " for factor, share in zip(names, shares, strict=True)))
+
+# %% [markdown]
+# At beta = 1 the code knows even shape and rotation, spread over many dimensions. At the high price it tells less of every factor, and of
+# rotation next to nothing: the reconstructions above have lost their corners. So a high price can lead to separate factors, or to
+# unknown ones, and MIG alone does not tell you which happened.
 #
 # ## What beta cannot do
 #
@@ -461,10 +478,10 @@ for name, sample, kl in (
     print(f"{name:20s} rec {rec.mean():7.2f}, KL {kl.mean():6.2f}, loss {negative_elbo(rec, kl, beta).mean():7.2f}")
 
 # %% [markdown]
-# Rotated, the diagonal encoder pays more. So it is neither beta nor the prior that finds the axes, but the diagonal posterior (Rolinek et
-# al. 2019). It favors axes along which the sensitivity of the *decoder* differs: little noise where a small step changes the picture
-# much, more noise where it does not. Whether such axes are your factors depends on your data. Look again at the panel "as trained":
-# which factors found a dimension of their own, and how much does a step in each of them change the picture?
+# Rotated, the diagonal encoder pays more. So it is neither beta nor the prior that finds the axes, but the diagonal posterior. Rolinek et
+# al. (2019) show which axes it favors: those along which the *decoder* is sensitive to different degrees, with little noise where a
+# small step changes the picture much, and more where it does not. Whether such axes are your factors depends on your data. Look again at
+# the panel "as trained": which factors found a dimension of their own, and how much does a step in each of them change the picture?
 #
 # ## Key points
 #
@@ -473,8 +490,10 @@ for name, sample, kl in (
 # - beta = 0 is an autoencoder with noise that it learns to switch off.
 # - Compare schedules at the same final beta, after the run has settled, or at one common price. A schedule that ends lower is another
 #   beta.
-# - To measure disentanglement one must know the factors. MIG is the mean of one gap per factor; look at the single gaps.
-# - The prior and the decoder do not know the axes: a rotation leaves loss and pictures as they are, and changes MIG.
+# - To measure disentanglement one must know the factors. MIG is the mean of one gap per factor; look at the single gaps, and at what the
+#   code knows as a whole.
+# - The prior and the decoder do not know the axes: rotate codes and posteriors, and loss and pictures stay, but MIG changes. Only a
+#   diagonal posterior tells the axes apart.
 #
 # **Next:** chapter 04 drops the encoder and the likelihood, and lets a second network judge the pictures.
 #
