@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -34,8 +35,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 BAD_INPUT, INTERRUPTED = 2, 130
-# The user's to solve, so a sentence and not a traceback: a full disk, a read-only place, a file in place of a folder.
+# The user's to solve, so a sentence and not a traceback: a full disk, a read-only place, a file in place of a folder, a
+# name that the file system does not take (EINVAL is what Windows says of one with a question mark).
 PLACES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+PLACES |= {errno.ENAMETOOLONG, errno.EINVAL}
 
 # Set in the processes that Fabric's launcher, torchrun or SLURM start.
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
@@ -82,6 +85,9 @@ def run(argv: Sequence[str]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Exit codes: 0 done, 2 bad input (one message on stderr), 130 interrupted. Bugs keep a trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # on Windows, a pipe or a file takes few characters: better a ? than an error
+            stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _note

@@ -93,7 +93,7 @@ def need_encoder(opened: Opened) -> None:
 
 
 def at_least(name: str, value: float, least: float) -> None:
-    if value < least:
+    if not value >= least:  # NaN is not
         raise reject(name, value, f"{least} or more")
 
 

@@ -15,10 +15,6 @@ IMAGES = 8  # shown in a row
 STUDIED = 500  # images over which a dimension's importance is taken
 
 
-class Skipped(CourseError):
-    """A figure that cannot be drawn here; the message says what it lacks."""
-
-
 @cache
 def _model(name: str):
     return checkpoints.load(name)
@@ -47,7 +43,7 @@ def bottleneck_sweep(known: dict):
 
     found = _shipped(known, method="autoencoder", dataset="fashion-mnist", input_noise=0.0)
     if len(found) < 2:
-        raise Skipped("needs two or more autoencoders on fashion-mnist")
+        raise CourseError("needs two or more autoencoders on fashion-mnist")
     return bottleneck_sweep(
         {name: _model(name) for name in found}, _test_set(next(iter(found.values()))).floats(slice(0, IMAGES))
     )
@@ -58,7 +54,7 @@ def rate_distortion(known: dict):
 
     found = _shipped(known, method="vae", dataset="fashion-mnist", latent_dim=32, likelihood="gaussian")
     if len(found) < 2:
-        raise Skipped("needs two or more VAEs with 32 latents on fashion-mnist")
+        raise CourseError("needs two or more VAEs with 32 latents on fashion-mnist")
     points = []
     for name, entry in found.items():
         config, metrics = entry["config"], entry["metrics"]
@@ -81,7 +77,7 @@ def curves(term: str, dataset: str, method: str) -> Callable:
         names = [n for n, e in known.items() if e["dataset"] == dataset and e["method"] == method]
         recorded = {n: columns for n in names if term in (columns := checkpoints.curves(n))}
         if not recorded:
-            raise Skipped(f"no recorded run of {method} on {dataset} has {term!r}")
+            raise CourseError(f"no recorded run of {method} on {dataset} has {term!r}")
         first = next(iter(recorded.values()))["step"]
         return training_curves(recorded, term, skip=int(first[min(3, len(first) - 1)]), title=f"{method} on {dataset}")
 

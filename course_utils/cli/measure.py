@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -104,7 +105,7 @@ def checkpoints(
         weights = (
             "not shipped" if size is None else f"{size.stat().st_size / 1e6:.1f} MB" if size.is_file() else "MISSING"
         )
-        shown = [facts.get(k) for k in ("method", "dataset")] + [facts["config"]["latent_dim"]]
+        shown = [facts.get(k) for k in ("method", "dataset")] + [facts["config"].get("latent_dim")]
         rows.append([key, *shown, *(facts.get(k) for k in ("parameters", "steps", "minutes")), measured, weights])
     print(table(rows))
     print(f"in {store.checkpoint_dir()}; `course checkpoints verify` checks them; `course train --recipe NAME`")
@@ -140,33 +141,35 @@ def verify_one(name: str, facts: dict, cache: dict) -> tuple[list[str], list[str
         model = store.load(name)
     except CourseError as error:
         return ["FAILED", curves, "", ""], [*problems, str(error)]
-    if "data" not in (cells := _measure_again(model, facts, cache)):
-        return ["ok", curves, f"no: {cells['why']}", ""], problems
-    worst, differences = cells["worst"], cells["differences"]
-    problems += [
-        f"{k} is {new:.6g}, recorded {old:.6g}" for k, (old, new, off) in differences.items() if off > TOLERANCE
-    ]
-    bad = any(off > TOLERANCE for *_, off in differences.values())
-    return ["ok", curves, "DIFFERS" if bad else "ok", f"{worst:.1e}"], problems
+    why_not, found = _measure_again(model, facts, cache)
+    if why_not:
+        return ["ok", curves, f"no: {why_not}", ""], problems
+    pairs = {term: (found.get(term, math.nan), old) for term, old in facts["metrics"].items()}
+    off = {term: _difference(*pair) for term, pair in pairs.items()}
+    wrong = [term for term in pairs if off[term] > TOLERANCE]
+    problems += ["{} is {:.6g}, recorded {:.6g}".format(term, *pairs[term]) for term in wrong]
+    return ["ok", curves, "DIFFERS" if wrong else "ok", f"{max(off.values()):.1e}"], problems
 
 
-def _measure_again(model, facts: dict, cache: dict) -> dict:
+def _difference(new: float, old: float) -> float:
+    """Relative; infinite where one of them is not a number."""
+    off = abs(new - old) / max(abs(old), 1e-6)
+    return math.inf if math.isnan(off) else off
+
+
+def _measure_again(model, facts: dict, cache: dict) -> tuple[str, dict[str, float]]:
+    """(why it cannot be done, or "", the measures)."""
     from ..training import evaluate as measure
 
     if not facts.get("metrics"):
-        return {"why": "no measures are recorded"}
+        return "no measures are recorded", {}
     try:
         train, test = _data_of(facts, cache)
     except CourseError:
-        return {"why": f"{facts.get('dataset')} is not on this machine"}
+        return f"{facts.get('dataset')} is not on this machine", {}
     if facts.get("dataset_sha256") and train != facts["dataset_sha256"]:
-        return {"why": f"{facts['dataset']} is not the data it was trained on (another hash)"}
-    fresh = measure(model, test)
-    differences = {
-        key: (old, fresh.get(key, float("nan")), abs(fresh.get(key, float("inf")) - old) / max(abs(old), 1e-6))
-        for key, old in facts["metrics"].items()
-    }
-    return {"data": test, "differences": differences, "worst": max(off for *_, off in differences.values())}
+        return f"{facts['dataset']} is not the data it was trained on (another hash)", {}
+    return "", measure(model, test)
 
 
 def _data_of(facts: dict, cache: dict):

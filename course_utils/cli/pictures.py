@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..figures.pixels import as_bytes
 from ..files import atomic
 
 GAP = 2  # pixels between images
@@ -18,17 +18,9 @@ HEAD = 16  # height of the line above the columns
 BACKGROUND = (255, 255, 255)
 
 
-def to_uint8(images: Tensor) -> Tensor:
-    """Floats in [0, 1] -> uint8, rounded; uint8 stays."""
-    if images.dtype == torch.uint8:
-        return images.cpu()
-    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-
-
 def tile(image: Tensor, scale: int = 1) -> Image.Image:
     """One image (C, H, W), gray or RGB, enlarged by a whole factor to squares of pixels."""
-    pixels = to_uint8(image).permute(1, 2, 0).numpy()  # (H, W, C)
-    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    picture = Image.fromarray(as_bytes(image))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 

@@ -82,7 +82,7 @@ def _list() -> None:
     rows = [["recipe", "method", "data", "Z", "length", "about"]]
     for name, recipe in RECIPES.items():
         length = f"{recipe.run.epochs:g} epochs" if recipe.run.epochs else f"{recipe.run.steps} steps"
-        rows.append([name, recipe.method, recipe.dataset, recipe.config.latent_dim, length, recipe.about])
+        rows.append([name, recipe.method, recipe.dataset, getattr(recipe.config, "latent_dim", None), length, recipe.about])
     print(table(rows))
     print("course train --recipe NAME")
 
@@ -150,10 +150,10 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
     from .. import checkpoints, recipes
 
     _check(recipe, name)
-    out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs") / name
+    out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs").expanduser() / name
     if out.exists() and not out.is_dir():
         raise reject("out", str(out), "a folder, existing or new")
-    again = shlex.join([*command, *(["--out", str(out)] if folder.out is not None else [])])
+    again = shlex.join([*command, *(["--out", out.as_posix()] if folder.out is not None else [])])
     try:
         header = recipes.train(
             recipe,

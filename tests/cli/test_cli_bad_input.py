@@ -48,7 +48,7 @@ def quick(pictures):
 class TestNames:
     def test_unknown_ones_list_what_there_is(self, refused, trained):
         refused("trian", says=["command: got 'trian'", "Did you mean 'train'?"])
-        refused("train", "vea", says=["method: got 'vea'", "autoencoder, vae"])
+        refused("train", "vea", says=["method: got 'vea'", "autoencoder, ", ", vae"])
         refused("train", "--recipe", "vae_fashion_z31", says=["recipe: got", "Did you mean 'vae_fashion_z32'?"])
         refused(
             "train", "vae", "--dataset", "fashon-mnist", says=["dataset: got 'fashon-mnist'", "fashion-mnist, mnist"]
@@ -101,6 +101,7 @@ class TestNumbers:
     def test_of_pictures(self, refused, trained):
         refused("generate", trained, "--n", 0, says=["n: got 0"])
         refused("generate", trained, "--truncation", -1, says=["truncation"])
+        refused("generate", trained, "--truncation", "nan", says=["truncation: got nan"])
         refused("reconstruct", trained, "--first", 999, says=["first: got 999"])
         refused("interpolate", trained, "--from", 0, "--to", 999, says=["to: got 999"])
         refused("interpolate", trained, "--steps", 1, says=["steps: got 1"])
@@ -242,6 +243,10 @@ class TestPlaces:
         refused("generate", trained, "--out", tmp_path / "file", says=["file"])
         refused(*quick, "--steps", 1, "--out", tmp_path / "file", says=["out: got"])
 
+    def test_a_name_that_no_file_system_takes(self, refused, trained):
+        refused("generate", "a" * 300, says=["File name too long"])
+        refused("generate", trained, "--out", "a" * 300, says=["File name too long"])
+
     def test_full_disk_while_training(self, course, quick, tmp_path, monkeypatch):
         """The states that were whole stay, the one that did not fit leaves nothing, and the run goes on from there."""
         assert course(*quick, "--steps", 2, "--out", "run").code == 0
@@ -284,10 +289,10 @@ class TestPlaces:
             subprocess.run(["umount", str(place)], check=True)
 
     def test_a_folder_that_may_not_be_written(self, refused, trained, monkeypatch):
-        def mkstemp(dir, **names):
-            raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+        def touch(path, **options):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-        monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)
+        monkeypatch.setattr(Path, "touch", touch)
         refused("generate", trained, "--out", "closed", says=["Permission denied", "closed"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -68,6 +69,12 @@ class TestEntry:
         line = f"(sleep 0.2; {shlex.join(COMMAND)} --help; echo code $? >&2) | true"
         assert subprocess.run(line, shell=True, capture_output=True, text=True).stderr == "code 0\n"
 
+    def test_a_stream_that_takes_few_characters_is_no_error(self):
+        for encoding in ("cp1252", "ascii"):  # what Windows gives a pipe, and a bare POSIX locale
+            env = {**os.environ, "PYTHONIOENCODING": encoding}
+            done = subprocess.run([*COMMAND, "describe", "vae", "--size", "16", "--widths", "4"], env=env, capture_output=True)
+            assert done.returncode == 0 and b"parameters: " in done.stdout, done.stderr
+
     def test_an_unexpected_error_keeps_its_traceback(self, monkeypatch):
         monkeypatch.setitem(COMMANDS, "doctor", ("machine", "nothing_of_this_name", ""))
         with pytest.raises(AttributeError):
@@ -120,7 +127,8 @@ class TestTrain:
         data = ("--dataset", f"folder:{pictures}")
         done = course("train", "vae", *data, *QUICK, "--steps", 2, "--name", "mine", "--publish")
         assert done.code == 0 and "published as mine" in done.out
-        assert set(tree(tmp_path / "checkpoints")) == {"manifest.json", "mine.csv", "mine.safetensors"}
+        made = set(tree(tmp_path / "checkpoints")) - {".manifest.lock"}
+        assert made == {"manifest.json", "mine.csv", "mine.safetensors"}
         assert checkpoints.load("mine").latent_dim == 3
 
     def test_recipe_takes_overrides_of_the_run(self, course, monkeypatch, pictures):
@@ -259,6 +267,16 @@ class TestMeasure:
         done = course("checkpoints", "verify", "tiny")
         assert done.code == 2 and "tiny: kl is" in done.err and "DIFFERS" in done.out
 
+    def test_a_measure_that_is_not_a_number_or_gone_differs(self, course, shelf, monkeypatch):
+        from course_utils import training
+
+        real = training.evaluate
+        monkeypatch.setattr(training, "evaluate", lambda *given: real(*given) | {"kl": float("nan")})
+        done = course("checkpoints", "verify")
+        assert done.code == 2 and "tiny: kl is nan" in done.err and done.out.split()[-2:] == ["DIFFERS", "inf"]
+        monkeypatch.setattr(training, "evaluate", lambda *given: {k: v for k, v in real(*given).items() if k != "sse"})
+        assert "tiny: sse is nan" in course("checkpoints", "verify").err
+
     def test_verify_says_what_it_could_not_measure(self, course, shelf):
         path = shelf / "manifest.json"
         known = json.loads(path.read_text())
@@ -347,7 +365,7 @@ class TestFetch:
         """The shelf's files as an archive; an empty place to fetch them to."""
         from course_utils.cli import datasets
 
-        files = {f"checkpoints/{name}": body for name, body in tree(shelf).items()}
+        files = {f"checkpoints/{name}": body for name, body in tree(shelf).items() if name != ".manifest.lock"}
         monkeypatch.setenv("COURSE_CHECKPOINTS", str(tmp_path / "fetched"))
         monkeypatch.setattr(datasets, "data_dir", lambda: tmp_path / "fetched_data")
         return files | {"data/set/images.bin": b"pixels", "README.md": b"no", "data/../../evil": b"no", "data/..\\evil": b"no"}
