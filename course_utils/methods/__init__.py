@@ -8,12 +8,13 @@ from ..errors import reject
 from .autoencoder import Autoencoder
 from .base import LatentModel, Posterior
 from .classifier import Classifier
+from .gan import GAN
 from .trainable import Trainable
 from .vae import VAE
 
-METHODS: dict[str, type[Trainable]] = {"autoencoder": Autoencoder, "vae": VAE, "classifier": Classifier}
+METHODS: dict[str, type[Trainable]] = {"autoencoder": Autoencoder, "vae": VAE, "classifier": Classifier, "gan": GAN}
 
-__all__ = ["METHODS", "Autoencoder", "Classifier", "LatentModel", "Posterior", "Trainable", "VAE"]
+__all__ = ["METHODS", "Autoencoder", "Classifier", "GAN", "LatentModel", "Posterior", "Trainable", "VAE"]
 __all__ += ["build", "method_class", "name_of"]
 
 

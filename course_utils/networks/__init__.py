@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..errors import reject
-from . import conv
+from . import conv, mlp, residual
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,29 @@ class AutoencoderNetworks:
     scale_head: str = "logvar"
 
 
+@dataclass(frozen=True)
+class GANNetworks:
+    """A generator (B, Z) -> (B, *data_shape) and a critic (B, *data_shape) -> logits (B,).
+
+    data_range: the range of pixel values the pair works in, None for points, which have none.
+    """
+
+    generator: nn.Module
+    critic: nn.Module
+    data_range: tuple[float, float] | None = (-1.0, 1.0)
+
+
 AUTOENCODERS: dict[str, Callable[..., AutoencoderNetworks]] = {}
+GANS: dict[str, Callable[..., GANNetworks]] = {}
 
 
-def register(name: str):
-    """Decorator: make a builder `f(data_shape, latent_dim, code_width, widths)` known under `name`."""
+def register(name: str, family: dict[str, Callable] = AUTOENCODERS):
+    """Decorator: make a builder known under `name` in its family.
+
+    Its arguments are (data_shape, latent_dim, code_width, widths), and (data_shape, latent_dim, width) in GANS."""
 
     def keep(builder):
-        AUTOENCODERS[name] = builder
+        family[name] = builder
         return builder
 
     return keep
@@ -81,3 +96,26 @@ def _dcgan(data_shape, latent_dim, code_width, widths):
         conv.DCGANEncoder(data_shape, widths, latent_dim, heads=code_width // latent_dim),
         conv.DCGANDecoder(data_shape, widths, latent_dim),
     )
+
+
+def build_gan(name, data_shape, latent_dim, width) -> GANNetworks:
+    """Build the generator and critic `name`. data_shape: (C, H, W) of images, (D,) of points. width: of every layer.
+
+    Raises CourseError for an unknown name or a shape it can't take."""
+    if name not in GANS:
+        raise reject("network", name, sorted(GANS), "Images take residual, points take mlp.")
+    return GANS[name](tuple(data_shape), latent_dim, width)
+
+
+@register("residual", GANS)
+def _residual(data_shape, latent_dim, width):
+    return GANNetworks(
+        residual.ResidualGenerator(data_shape, latent_dim, width), residual.ResidualCritic(data_shape, width)
+    )
+
+
+@register("mlp", GANS)
+def _mlp(data_shape, latent_dim, width):
+    dimension = mlp.check_points(data_shape)
+    generator, critic = mlp.MLP(latent_dim, width, dimension), mlp.PointCritic(dimension, width)
+    return GANNetworks(generator, critic, data_range=None)
