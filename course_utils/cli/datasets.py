@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import gzip
+import hashlib
+import http.client
 import json
+import shutil
 import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -63,49 +68,61 @@ def fetch(url: Annotated[str | None, option("URL")] = None, replace: bool = Fals
     """
     url = url or f"{repository_url()}/archive/HEAD.tar.gz"
     print(f"weights go to {checkpoint_dir()}, data to {data_dir()}; from {url}")
-    with tempfile.TemporaryFile() as kept:
-        _download(url, kept)
-        kept.seek(0)
-        try:
-            with tarfile.open(fileobj=kept, mode="r:gz") as archive:
-                written, same, differing = _unpack(archive, replace)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise CourseError(f"url: {url} is not a whole .tar.gz archive ({error}). Try again.") from error
+    manifest, content = _read(url)
+    written, same, differing = _write(manifest, content, replace)
     print(f"{written} files written, {same} were here already")
     if differing:
         shown = ", ".join(map(str, differing[:5]))
         print(f"{len(differing)} differ from the repository's and were left as they are (--replace): {shown}")
 
 
+def _read(url: str) -> tuple[dict, dict[tuple[str, ...], bytes]]:
+    """The archive's manifest, and its other files under checkpoints/ and data/ by the parts of their paths."""
+    with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as plain:
+        _download(url, packed)
+        packed.seek(0)
+        try:
+            with gzip.open(packed) as stream:  # to its end, where the checksum stands: tarfile stops before it
+                shutil.copyfileobj(stream, plain)
+            plain.seek(0)
+            with tarfile.open(fileobj=plain, mode="r:") as archive:
+                content = {parts: archive.extractfile(member).read() for parts, member in _members(archive)}
+            manifest = json.loads(content.pop(("checkpoints", "manifest.json"), b"null"))
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, json.JSONDecodeError) as error:
+            raise CourseError(f"url: {url} is not a whole .tar.gz archive of the course ({error}). Try again.") from error
+    if not manifest:
+        raise CourseError("url: the archive holds no checkpoints/manifest.json, so it is not of this course's repository.")
+    for name, entry in manifest.items():
+        body = content.get(("checkpoints", entry.get("file") or ""))
+        if body is not None and hashlib.sha256(body).hexdigest() != entry["sha256"]:
+            raise CourseError(f"url: the weights of {name!r} do not match their hash; nothing was written. Try again.")
+    return manifest, content
+
+
 def _download(url: str, target) -> None:
     remedy = "Check the network, or copy checkpoints/ and data/ of the repository to the folders above by hand."
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
-            while chunk := answer.read(1 << 20):
-                target.write(chunk)
-    except (urllib.error.URLError, TimeoutError, ValueError, ConnectionError) as error:
+            shutil.copyfileobj(answer, target)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ValueError, ConnectionError) as error:
         raise CourseError(f"url: {url} could not be fetched ({error}). {remedy}") from error
 
 
-def _unpack(archive: tarfile.TarFile, replace: bool) -> tuple[int, int, list[Path]]:
-    """Write the archive's checkpoints and data into their folders: (written, already here, those that differ).
-
-    The first part of a member's path is the archive's own folder. Weights are verified against the archive's manifest
-    before anything is written."""
-    members = {}
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[tuple[str, ...], tarfile.TarInfo]]:
+    """The files that are wanted. The first part of a member's path is the archive's own folder."""
     for member in archive.getmembers():
         parts = PurePosixPath(member.name).parts[1:]
         outside = ".." in parts or {"\\", ":"} & set(member.name)  # the latter lead elsewhere on Windows
         if member.isfile() and len(parts) > 1 and parts[0] in ("checkpoints", "data") and not outside:
-            members[parts] = member
-    manifest_key = ("checkpoints", "manifest.json")
-    if manifest_key not in members:
-        raise CourseError(
-            "url: the archive holds no checkpoints/manifest.json, so it is not of this course's repository."
-        )
-    content = {parts: archive.extractfile(member).read() for parts, member in members.items()}
-    manifest = json.loads(content.pop(manifest_key))
-    _verify(manifest, content)
+            yield parts, member
+
+
+def _write(manifest: dict, content: dict[tuple[str, ...], bytes], replace: bool) -> tuple[int, int, list[Path]]:
+    """Write files into their folders: (written, already here, those that differ). Entries of one's own stay in the
+    manifest, unless they are to be replaced."""
+    from ..checkpoints import manifest as manifest_of
+
+    own = manifest_of()  # first: if it is damaged, nothing is written
     written, same, differing = 0, 0, []
     for parts, body in content.items():
         path = (checkpoint_dir() if parts[0] == "checkpoints" else data_dir()).joinpath(*parts[1:])
@@ -117,21 +134,5 @@ def _unpack(archive: tarfile.TarFile, replace: bool) -> tuple[int, int, list[Pat
             with atomic(path) as temporary:
                 temporary.write_bytes(body)
             written += 1
-    _merge(manifest, replace)
+    write_json(checkpoint_dir() / "manifest.json", {**own, **manifest} if replace else {**manifest, **own})
     return written, same, differing
-
-
-def _verify(manifest: dict, content: dict[tuple, bytes]) -> None:
-    from hashlib import file_digest
-
-    for name, entry in manifest.items():
-        body = content.get(("checkpoints", entry.get("file") or ""))
-        if body is not None and file_digest(io.BytesIO(body), "sha256").hexdigest() != entry["sha256"]:
-            raise CourseError(f"url: the weights of {name!r} do not match their hash; nothing was written. Try again.")
-
-
-def _merge(manifest: dict, replace: bool) -> None:
-    """Add the fetched entries to the manifest; one's own stay, unless they are to be replaced."""
-    path = checkpoint_dir() / "manifest.json"
-    own = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_json(path, {**own, **manifest} if replace else {**manifest, **own})

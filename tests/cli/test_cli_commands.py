@@ -391,6 +391,25 @@ class TestFetch:
         done = course("fetch", "--url", archive(tmp_path / "a.tar.gz", source))
         assert done.code == 2 and "do not match their hash" in done.err and not (tmp_path / "fetched").exists()
 
+    def test_any_flipped_byte_of_the_archive_is_noticed(self, course, source, tmp_path):
+        source["data/set/images.bin"] = bytes(range(256)) * 20
+        archive(tmp_path / "a.tar.gz", source)
+        whole = (tmp_path / "a.tar.gz").read_bytes()
+        start = whole.index(b"\0", 10) + 1  # behind the name that gzip keeps and nobody reads
+        for place in (*range(start, len(whole), len(whole) // 40), len(whole) - 6):
+            (tmp_path / "bad.tar.gz").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            done = course("fetch", "--url", (tmp_path / "bad.tar.gz").as_uri())
+            assert done.code == 2 and "not a whole" in done.err
+        assert not (tmp_path / "fetched").exists() and not (tmp_path / "fetched_data").exists()
+
+    def test_a_damaged_manifest_on_either_side(self, course, source, tmp_path):
+        bad = archive(tmp_path / "b.tar.gz", source | {"checkpoints/manifest.json": b"{"})
+        assert "not a whole" in course("fetch", "--url", bad).err
+        (tmp_path / "fetched").mkdir()
+        (tmp_path / "fetched" / "manifest.json").write_text("{", encoding="utf-8")
+        done = course("fetch", "--url", archive(tmp_path / "a.tar.gz", source))
+        assert done.code == 2 and "not valid JSON" in done.err and not (tmp_path / "fetched_data").exists()
+
     def test_half_an_archive_and_no_network(self, course, source, tmp_path):
         archive(tmp_path / "a.tar.gz", source)
         half = (tmp_path / "a.tar.gz").read_bytes()
