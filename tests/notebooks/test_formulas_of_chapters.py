@@ -12,6 +12,7 @@ import torch
 from notebook_helpers import ROOT
 from torch import distributions as D
 
+from course_utils import checkpoints
 from course_utils.methods.base import Posterior, gaussian_log_prob
 from course_utils.methods.vae import gaussian_nll, kl_standard_normal, negative_elbo, reparameterize, sse
 from course_utils.publishing import regions
@@ -69,6 +70,15 @@ def minimize(function, *shapes):
 
     search.step(closure)
     return [x.detach() for x in found]
+
+
+# Chapter 00
+
+
+def test_the_table_of_the_course_calls_each_run_by_its_name():
+    manifest = checkpoints.manifest()
+    rows = run_cell("00", "figures.metric_table(rows", {"manifest": manifest})["rows"]
+    assert [row["run"] for row in rows] == list(manifest)
 
 
 # Chapter 01
