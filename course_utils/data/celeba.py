@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from course_utils import paths
 from course_utils.data import sources
 from course_utils.data.image_set import ImageSet, check_size
 from course_utils.errors import CourseError
+from course_utils.files import write_text
 
 LICENSE = "non-commercial research (Liu et al.)"
 MARKER = "celeba/img_align_celeba"
@@ -73,9 +73,7 @@ def decode_once(files: list[Path], cache: Path, size: int) -> np.ndarray:
             pixels[i] = crop(files[i], size)
             if (i + 1) % CHECKPOINT == 0:
                 pixels.flush()
-                fresh = note.with_name(note.name + ".new.part")
-                fresh.write_text(str(i + 1), encoding="utf-8")
-                os.replace(fresh, note)
+                write_text(note, str(i + 1))
         pixels.flush()
         del pixels                                                # Windows renames closed files only
         os.replace(part, cache)
@@ -87,7 +85,7 @@ def read(name: str, split: str, size: int | None, root: Path | None, download: b
     """uint8 (N, 3, size, size), memory-mapped; attributes["attributes"] is int64 (N, 40), their names in meta."""
     size, opened = check_size(size, 64), open_split(name, split, root, download)
     folder = Path(opened.root) / MARKER
-    cache = paths.data_dir() / "downloads" / "decoded" / f"celeba-{split}-{size}.npy"
+    cache = sources.download_root(None) / "decoded" / f"celeba-{split}-{size}.npy"
     images = torch.from_numpy(decode_once([folder / file for file in opened.filename], cache, size))
     if len(images) != len(opened.filename):
         raise CourseError(f"{cache}: holds {len(images)} pictures instead of {len(opened.filename)}. Delete it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from course_utils.data.image_set import ImageSet, check_size
 from course_utils.data.pictures import Unreadable, check_picture, read_square
+from course_utils.data.sources import position
 from course_utils.errors import CourseError, reject
 
 PREFIX = "folder:"
@@ -21,17 +21,12 @@ TEST_SHARE = 0.1
 MEMORY_LIMIT = 8 * 2**30
 
 
-def file_hash(path: str) -> float:
-    """A number in [0, 1) from a file's path inside the folder: the same on every machine."""
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:4], "big") / 2**32
-
-
 def assign(files: list[str], split: str) -> list[str]:
     """The files of a split: a tenth is test, by hash of the name, and at least one file is in each split."""
     if split == "all":
         return files
-    ordered = sorted(files, key=file_hash)
-    tests = sum(file_hash(file) < TEST_SHARE for file in files)
+    ordered = sorted(files, key=position)
+    tests = sum(position(file) < TEST_SHARE for file in files)
     tests = set(ordered[:min(max(tests, 1), len(files) - 1)])
     return [file for file in files if (file in tests) == (split == "test")]
 
@@ -80,15 +75,14 @@ def read(name: str, split: str, size: int | None, root: Path | None, download: b
     if not folder.is_dir():
         raise reject("dataset", name, "folder: and the path of an existing folder", f"{folder} is not a folder.")
     names, skipped = _sort_out(folder)
-    if len(names) >= 2:
-        total, chosen = len(names) + len(skipped), assign(names, split)
-        if len(chosen) * 3 * size * size > MEMORY_LIMIT:
-            raise reject("size", size, f"what fits {MEMORY_LIMIT // 2**30} GiB with {len(chosen)} pictures",
-                         "Choose a smaller size, or a smaller folder.")
-        images, kept = _decode(folder, chosen, size, skipped)
-    if len(names) < 2 or not kept:
-        found = "no picture" if not names or len(names) >= 2 else f"one picture only ({names[0]})"
-        why = f" {report(skipped, len(names) + len(skipped), folder)}." if skipped else ""
+    total, chosen = len(names) + len(skipped), assign(names, split) if len(names) >= 2 else []
+    if len(chosen) * 3 * size * size > MEMORY_LIMIT:
+        raise reject("size", size, f"what fits {MEMORY_LIMIT // 2**30} GiB with {len(chosen)} pictures",
+                     "Choose a smaller size, or a smaller folder.")
+    images, kept = _decode(folder, chosen, size, skipped)
+    if not kept:
+        found = f"one picture only ({names[0]})" if len(names) == 1 else "no picture"
+        why = f" {report(skipped, total, folder)}." if skipped else ""
         raise CourseError(f"dataset: {folder} holds {found} that can be read; at least two are needed, one to train on "
                           f"and one to test.{why}")
     if skipped:

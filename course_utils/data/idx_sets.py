@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def read_idx(path: Path) -> torch.Tensor:
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as stream:
             content = stream.read()
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError) as broken:
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as broken:
         raise CourseError(f"{path}: damaged ({broken}). Delete it and get it again.") from broken
     ndim = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * ndim

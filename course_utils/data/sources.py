@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from course_utils import paths
@@ -16,6 +17,11 @@ def search_roots(root: Path | None) -> list[Path]:
 def download_root(root: Path | None) -> Path:
     """Where a download goes: the folder given, else downloads/ of the data folder (COURSE_DATA may be read-only)."""
     return Path(root).expanduser() if root is not None else paths.data_dir() / "downloads"
+
+
+def position(text: str) -> float:
+    """A number in [0, 1) by a text's hash, to split by: the same on every machine, whatever else is in the set."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
 
 def missing(name: str, root: Path | None, marker: str, more: str = "") -> CourseError:

@@ -5,7 +5,7 @@ from PIL import Image
 from torchvision import datasets
 
 from course_utils import data
-from course_utils.data import celeba
+from course_utils.data import celeba, sources
 from course_utils.errors import CourseError
 
 
@@ -28,7 +28,7 @@ def faces(tmp_path, monkeypatch):
         body = "".join(f"{file} {' '.join(['1'] * columns)}\n" for file in names)
         (base / name).write_text(f"{len(names)}\n{' '.join('abcdefghij'[:columns])}\n{body}", encoding="utf-8")
     monkeypatch.setattr(datasets.CelebA, "file_list", [])
-    monkeypatch.setattr(celeba.paths, "data_dir", lambda: tmp_path / "data")
+    monkeypatch.setattr(sources.paths, "data_dir", lambda: tmp_path / "data")
     return tmp_path / "root"
 
 

@@ -71,6 +71,14 @@ def test_nothing_or_one_picture_is_refused(tmp_path):
         load(tmp_path, "train")
 
 
+def test_pictures_that_are_all_damaged_are_counted_once(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        save(tmp_path / name)
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:60])
+    with pytest.raises(CourseError, match="no picture that can be read.*3 of 3 files skipped: 3 damaged"):
+        load(tmp_path)
+
+
 def test_a_wrong_path_or_split_is_named(tmp_path):
     with pytest.raises(CourseError, match="dataset.*existing folder"):
         load(tmp_path / "absent")

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,14 @@ def test_truncated_files_are_refused(keep, gz, tmp_path, idx_folder):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CourseError, match="train-images.*(damaged|not a complete IDX).*get it again"):
         data.load("mnist", root=tmp_path)
+
+
+def test_any_flipped_byte_of_a_compressed_file_is_noticed(tmp_path):
+    whole = gzip.compress(bytes([0, 0, 8, 1, 0, 0, 4, 0]) + bytes(range(256)) * 4)
+    for place in range(10, len(whole)):  # the ten before hold the time of writing and the like
+        (tmp_path / "a.gz").write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1:])
+        with pytest.raises(CourseError, match="a.gz: (damaged|not a complete IDX)"):
+            idx_sets.read_idx(tmp_path / "a.gz")
 
 
 def test_the_embedded_part_is_balanced_and_hashed():
