@@ -10,30 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import reject
 from .conv import check_shape
 
 
-class KinkedReLU(nn.Module):
-    """ReLU, differentiated twice for nothing: clamp's backward compares and selects, so it has no second derivative at all.
+def halve(x: Tensor) -> Tensor:
+    """The mean of each 2x2 pixels: (B, C, H, W) -> (B, C, H / 2, W / 2).
 
-    That of F.relu is a tensor of zeros, which a gradient penalty would send back through every layer below."""
+    It is a bilinear resize, which torch differentiates twice as the linear map it is. The second derivative of its
+    avg_pool2d is a tensor of zeros, which a gradient penalty sends back through all layers below."""
+    return F.interpolate(x, scale_factor=0.5, mode="bilinear")
 
-    def forward(self, x):
-        return x.clamp_min(0)
 
-
-class UpsampledConv(nn.Conv2d):
-    """Nearest-neighbor upsampling by 2, then this 3x3 convolution: (B, C, H, W) -> (B, C', 2H, 2W).
-
-    Computed as the one transposed 4x4 convolution that equals it: 16 products an input pixel and channel pair, not 36."""
-
-    def __init__(self, before: int, after: int):
-        super().__init__(before, after, 3, padding=1)
-
-    def forward(self, x):
-        kernel = F.pad(self.weight, (1, 1, 1, 1)).unfold(2, 2, 1).unfold(3, 2, 1).sum((-1, -2))  # (C', C, 4, 4)
-        return F.conv_transpose2d(x, kernel.flip(2, 3).transpose(0, 1), self.bias, stride=2, padding=1)
+def double(x: Tensor) -> Tensor:
+    """Each pixel four times: (B, C, H, W) -> (B, C, 2H, 2W)."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class UpBlock(nn.Module):
@@ -42,14 +32,14 @@ class UpBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm1, self.conv1 = nn.BatchNorm2d(width), nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2, self.conv2 = nn.BatchNorm2d(width), UpsampledConv(width, width)
+        self.norm2, self.conv2 = nn.BatchNorm2d(width), nn.Conv2d(width, width, 3, padding=1)
         self.shortcut = nn.Conv2d(width, width, 1)
 
     def forward(self, x):
         h = self.conv1(F.relu(self.norm1(x)))
-        h = self.conv2(F.relu(self.norm2(h)))
+        h = self.conv2(double(F.relu(self.norm2(h))))
         # A 1x1 convolution and copying pixels commute, and on the small image it is a quarter of the work.
-        return h + F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
+        return h + double(self.shortcut(x))
 
 
 class ResidualGenerator(nn.Module):
@@ -66,7 +56,7 @@ class ResidualGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         h = self.stem(z).unflatten(1, self.start)  # (B, width, H / 8, W / 8)
         raw = self.head(self.blocks(h))  # (B, C, H, W)
-        return raw.to(self.stem.weight.dtype).tanh()  # in [-1, 1], and finer than bfloat16's steps
+        return raw.to(self.stem.weight.dtype).tanh()  # in [-1, 1], in steps finer than bfloat16's
 
 
 class CriticBlock(nn.Module):
@@ -74,15 +64,14 @@ class CriticBlock(nn.Module):
 
     def __init__(self, before: int, after: int, *, down: bool):
         super().__init__()
-        self.act = KinkedReLU()
         self.conv1 = nn.Conv2d(before, after, 3, padding=1)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1)
-        self.pool = nn.AvgPool2d(2) if down else nn.Identity()
         self.shortcut = nn.Conv2d(before, after, 1) if down else nn.Identity()
+        self.pool = halve if down else nn.Identity()
 
     def forward(self, x):
-        h = self.conv1(self.act(x))
-        h = self.conv2(self.pool(self.act(h)))
+        h = self.conv1(F.relu(x))
+        h = self.conv2(self.pool(F.relu(h)))
         return h + self.shortcut(self.pool(x))
 
 
@@ -99,7 +88,7 @@ class ResidualCritic(nn.Module):
             CriticBlock(width, width, down=True),
             CriticBlock(width, width, down=False),
             CriticBlock(width, width, down=False),
-            KinkedReLU(),
+            nn.ReLU(),
         )
         self.head = nn.Linear(width, 1)
 
@@ -113,9 +102,6 @@ def normalize_spectrum(network: nn.Module) -> nn.Module:
     """Divide the weight of each convolution and linear layer by its largest singular value, in place.
 
     The matrix of a convolution is (C', C * 3 * 3). Miyato et al., arXiv 1802.05957."""
-    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    if not layers:
-        raise reject("network", type(network).__name__, "a network with convolutions or linear layers")
-    for layer in layers:
+    for layer in [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]:
         nn.utils.parametrizations.spectral_norm(layer)
     return network
