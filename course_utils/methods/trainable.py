@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from ..errors import reject
 from .base import Model
 
-Update = Callable[[str, Tensor], None]
+Update = Callable[..., None]  # update(player, loss, retain_graph=False)
 
 
 class Trainable(Model):
     """A model with its players, and the step that trains them.
 
     A player is a group of parameters with an optimizer of its own. `update(player, loss)` sends the loss's gradients
-    into that player's parameters alone and steps its optimizer; a step calls it as often as it needs to.
+    into that player's parameters alone and steps its optimizer; a step calls it as often as it needs to. With
+    `retain_graph=True` a later update may use the same graph, as long as its gradient needs no weights that have moved: not
+    every optimizer lets torch notice (fused Adam does not), and the gradient is silently wrong.
     """
 
     players: tuple[str, ...] = ("model",)

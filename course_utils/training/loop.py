@@ -51,9 +51,9 @@ class Updater:
         self.fabric, self.model, self.optimizers, self.grad_clip = fabric, model, optimizers, grad_clip
         self.parameters = {player: model.parameters_of(player) for player in optimizers}
 
-    def __call__(self, player: str, loss: torch.Tensor) -> None:
+    def __call__(self, player: str, loss: torch.Tensor, retain_graph: bool = False) -> None:
         optimizer, parameters = self.optimizers[player], self.parameters[player]
-        self.fabric.backward(loss, inputs=parameters)
+        self.fabric.backward(loss, inputs=parameters, retain_graph=retain_graph)
         if self.fabric.world_size > 1:
             self._average_gradients(parameters)
         if self.grad_clip:  # unscales first, where there is a scale; a NaN is the loop's to report, not the clipper's

@@ -157,6 +157,23 @@ def test_update_is_the_optimizers_own_step(tmp_path):
         torch.testing.assert_close(value, plain.state_dict()[name], rtol=1e-5, atol=1e-6)
 
 
+def test_two_players_may_share_a_graph(tmp_path):
+    """left's gradient runs through right, not the other way round: left first, and both at the weights of one pass."""
+    run = prepare(tmp_path, Duel(), optimizer="sgd", lr=0.1)
+    model = run.model
+    x = torch.rand(4, 192, generator=torch.Generator().manual_seed(0))
+    before, loss = weights(model), (model.right(model.left(x)) - x).square().mean()
+    slopes = dict(zip(before, torch.autograd.grad(loss, list(model.parameters()), retain_graph=True), strict=True))
+    for group in (group for optimizer in run.optimizers.values() for group in optimizer.param_groups):
+        group["lr"] = 0.1
+    run.update("left", loss, retain_graph=True)
+    run.update("right", loss)
+    for name, value in weights(model).items():
+        torch.testing.assert_close(value, before[name] - 0.1 * slopes[name])
+    with pytest.raises(RuntimeError, match="second time"):  # kept only where asked for
+        run.update("right", loss)
+
+
 def test_in_low_precision_the_second_player_sees_the_firsts_new_weights(tmp_path):
     """Autocast keeps bfloat16 copies of weights for a whole step: after an update they must not be used again."""
     run = prepare(tmp_path, Duel(), precision="bf16", lr=1.0)
