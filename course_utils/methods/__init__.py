@@ -11,11 +11,13 @@ from .classifier import Classifier
 from .gan import GAN
 from .trainable import Trainable
 from .vae import VAE
+from .vae_gan import VAEGAN
 
 METHODS: dict[str, type[Trainable]] = {"autoencoder": Autoencoder, "vae": VAE, "classifier": Classifier, "gan": GAN}
+METHODS["vae-gan"] = VAEGAN
 
 __all__ = ["METHODS", "Autoencoder", "Classifier", "GAN", "LatentModel", "Posterior", "Trainable", "VAE"]
-__all__ += ["build", "method_class", "name_of"]
+__all__ += ["VAEGAN", "build", "method_class", "name_of"]
 
 
 def method_class(name: str) -> type[Trainable]:

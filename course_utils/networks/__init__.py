@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..errors import reject
-from . import conv, mlp, residual
+from . import conv, mlp, residual, vae_gan
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,22 @@ def _dcgan(data_shape, latent_dim, code_width, widths):
         conv.DCGANEncoder(data_shape, widths, latent_dim, heads=code_width // latent_dim),
         conv.DCGANDecoder(data_shape, widths, latent_dim),
     )
+
+
+@register("vae-gan32")
+def _vae_gan32(data_shape, latent_dim, code_width, widths):
+    widths = widths or vae_gan.WIDTHS["vae-gan32"]
+    return AutoencoderNetworks(
+        vae_gan.VAEGANEncoder(data_shape, widths, code_width),
+        vae_gan.VAEGANDecoder(data_shape, widths, latent_dim),
+        output="linear",
+        data_range=(-1.0, 1.0),
+    )
+
+
+@register("vae-gan64")
+def _vae_gan64(data_shape, latent_dim, code_width, widths):
+    return _vae_gan32(data_shape, latent_dim, code_width, widths or vae_gan.WIDTHS["vae-gan64"])
 
 
 def build_gan(name, data_shape, latent_dim, width) -> GANNetworks:
