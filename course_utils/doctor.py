@@ -189,13 +189,14 @@ def _disk() -> Iterator[Check]:
 def _datasets() -> Iterator[Check]:
     from .data import catalog
 
-    for row in catalog():
+    rows = catalog()
+    for row in rows:
         if row.present:
             yield Check("data", OK, f"{row.name}: {row.train + row.test:,} images")
         elif row.source.startswith("in the repository"):
             remedy = "`course fetch` gets it; in a checkout: git restore data"
             yield Check("data", PROBLEM, f"{row.name} comes with the course but is not in {data_dir()}", remedy)
-    absent = [row.name for row in catalog() if not row.present and not row.source.startswith("in the repository")]
+    absent = [row.name for row in rows if not row.present and not row.source.startswith("in the repository")]
     if absent:
         roots = ", ".join(map(str, data_roots()))
         remedy = f"Only needed to train on them. `course data get NAME` downloads one; looked for in {roots}."
@@ -205,7 +206,7 @@ def _datasets() -> Iterator[Check]:
 def _checkpoints() -> Iterator[Check]:
     from .checkpoints import manifest
 
-    folder, good, bad = checkpoint_dir(), [], []
+    folder, bad = checkpoint_dir(), []
     try:
         known = manifest()
     except CourseError as error:
@@ -216,8 +217,8 @@ def _checkpoints() -> Iterator[Check]:
         path = folder / entry["file"]
         if not path.is_file():
             bad.append(f"{name} is missing")
-        else:
-            (good if sha256_of(path) == entry["sha256"] else bad).append(f"{name} is damaged")
+        elif sha256_of(path) != entry["sha256"]:
+            bad.append(f"{name} is damaged")
     if bad:
         remedy = (
             "`course fetch` gets what is missing (--replace: what is damaged); in a checkout: git restore checkpoints"
@@ -227,7 +228,7 @@ def _checkpoints() -> Iterator[Check]:
         remedy = "`course fetch` gets them; the notebooks' FAST mode trains instead."
         yield Check("checkpoints", NOTE, f"none in {folder}", remedy)
     else:
-        yield Check("checkpoints", OK, f"{len(good)} in {folder}, every hash as recorded")
+        yield Check("checkpoints", OK, f"{len(shipped)} in {folder}, every hash as recorded")
 
 
 def _variables() -> Iterator[Check]:

@@ -11,7 +11,7 @@ import collections
 import csv
 import glob
 import html
-import os
+import io
 import tempfile
 import time
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from course_utils.errors import CourseError, reject
 from course_utils.exercises import cards, framework
+from course_utils.files import write_text
 from course_utils.grading_kernel import LimitedKernel
 from course_utils.grading_notebook import WARM_UP, Limits, NotebookGrade, NotebookRun, chapter_of, plan, read_cells
 
@@ -60,8 +61,9 @@ class GradeTable:
 
     def write(self, path: Path) -> None:
         """As CSV (UTF-8), atomically."""
-        with _atomic(path) as file:
-            csv.writer(file, lineterminator="\n").writerows(self.cells())
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(self.cells())
+        write_text(path, text.getvalue())
 
     def __str__(self) -> str:
         rows = [[c for i, c in enumerate(row) if i != 1] for row in self.cells()]
@@ -85,14 +87,15 @@ def grade(
 ) -> GradeTable:
     """Grades notebooks and returns the table.
 
-    paths: notebooks, folders of them, or patterns. out: a CSV file to write; with it, feedback pages go to a folder
-    beside it (`grades.csv` -> `grades_feedback/`) unless `feedback_dir` names another. timeout_s: for a whole notebook,
+    paths: notebooks, folders of them, or patterns. out: a CSV file to write; with it, feedback pages go to its
+    `feedback_folder` unless `feedback_dir` names another. timeout_s: for a whole notebook,
     cell_timeout_s: for one cell or one check, in seconds. memory_mb: for a notebook's kernel and its children. roster:
     a CSV file with columns `file` (with its folder where names repeat: `ada/02.ipynb`) and `student`; without it, the
     file's name stands for the student. jobs: notebooks at a time. A student with several notebooks gets one row; of
     two attempts at one exercise the better counts.
 
-    Raises CourseError for no notebooks, a roster that cannot be read, limits that are not positive, no kernel. A
+    Raises CourseError for no notebooks, a roster that cannot be read, limits that are not positive, places that cannot
+    be written to, no kernel. A
     notebook that cannot be read or graded gets a row that says why.
     """
     for name, value in {
@@ -103,18 +106,27 @@ def grade(
     }.items():
         if not value > 0:
             raise reject(name, value, "a number above 0")
+    pages = feedback_dir or (feedback_folder(Path(out)) if out else None)
+    if out and Path(out).is_dir():
+        raise reject("out", str(out), "a CSV file's name", "It is a folder.")
+    if pages and Path(pages).is_file():
+        raise reject("feedback_dir", str(pages), "a folder, existing or new")
     files = _found(paths)
     students = _read_roster(roster) if roster else {}
     limits = Limits(cell_timeout_s, timeout_s, memory_mb)
     with ThreadPoolExecutor(max_workers=int(jobs)) as pool:
         graded = list(pool.map(lambda path: grade_notebook(path, limits), files))
     table = _table(graded, students)
-    pages = Path(feedback_dir) if feedback_dir else Path(out).with_name(Path(out).stem + "_feedback") if out else None
     if pages:
-        _write_pages(graded, pages)
+        _write_pages(graded, Path(pages))
     if out:
         table.write(Path(out))
     return table
+
+
+def feedback_folder(out: Path) -> Path:
+    """Where the feedback pages of a CSV file go, if nothing else is said: `grades.csv` -> `grades_feedback/` beside it."""
+    return out.with_name(f"{out.stem}_feedback")
 
 
 def grade_notebook(path: Path, limits: Limits | None = None) -> NotebookGrade:
@@ -191,15 +203,13 @@ def _table(graded: list[NotebookGrade], students: dict[str, str]) -> GradeTable:
 
 
 def _write_pages(graded: list[NotebookGrade], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     used: set[str] = set()
     for g in graded:
         name, n = g.path.stem, 2
-        while name in used:  # the same file name from two folders
+        while name.casefold() in used:  # the same file name from two folders; Windows and macOS see no capitals
             name, n = f"{g.path.stem}_{n}", n + 1
-        used.add(name)
-        with _atomic(folder / f"{name}.html") as file:
-            file.write(feedback_page(g))
+        used.add(name.casefold())
+        write_text(folder / f"{name}.html", feedback_page(g))
 
 
 def feedback_page(g: NotebookGrade) -> str:
@@ -216,26 +226,6 @@ def feedback_page(g: NotebookGrade) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Feedback: {title}</title>'
         f"<style>{style}</style></head><body>{''.join(body)}</body></html>\n"
     )
-
-
-class _atomic:
-    """A text file that appears under its name when it is complete."""
-
-    def __init__(self, path: Path):
-        self.path = Path(path)
-
-    def __enter__(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, self.part = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-        self.file = os.fdopen(handle, "w", encoding="utf-8", newline="")
-        return self.file
-
-    def __exit__(self, kind, *_) -> None:
-        self.file.close()
-        if kind is None:
-            os.replace(self.part, self.path)
-        else:
-            Path(self.part).unlink(missing_ok=True)
 
 
 def _number(value: float | None) -> str:

@@ -14,12 +14,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_utils import paths
 from course_utils.errors import CourseError
 
 POLL_S = 0.1
 START_S = 90.0  # until a kernel must have answered; a cold import of its libraries from a slow disk included
 GRACE_S = 3.0  # how long an interrupted cell may take to stop before its kernel is ended
-PACKAGE_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
@@ -56,16 +56,21 @@ class LimitedKernel:
         try:
             import psutil
             from jupyter_client import KernelManager
+            from jupyter_client.kernelspec import NoSuchKernel
         except ImportError as error:
             raise CourseError(f"grading needs {error.name}: install the extra 'notebooks'.") from error
-        self._manager = KernelManager(kernel_name="python3")
-        self._manager.start_kernel(
-            cwd=str(self.folder),
-            env=_environment(self.folder),
-            extra_arguments=["--HistoryManager.enabled=False"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        manager = KernelManager(kernel_name="python3")
+        try:
+            manager.start_kernel(
+                cwd=str(self.folder),
+                env=_environment(self.folder),
+                extra_arguments=["--HistoryManager.enabled=False"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except NoSuchKernel as error:
+            raise CourseError("no kernel for grading: install ipykernel, the extra 'notebooks' has it.") from error
+        self._manager = manager
         self._process = psutil.Process(self._manager.provisioner.pid)
         self._group = os.getpgid(self._process.pid) if hasattr(os, "getpgid") else None
         self._client = self._manager.blocking_client()
@@ -86,9 +91,8 @@ class LimitedKernel:
         for process in self._family():
             with contextlib.suppress(Exception):
                 process.kill()
-        if (
-            self._group is not None and self._group != os.getpgrp()
-        ):  # also what has left the family, such as a daemon of a student's
+        # Also what has left the family, such as a daemon of a student's.
+        if self._group is not None and self._group != os.getpgrp():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, signal.SIGKILL)
         self._client.stop_channels()
@@ -172,7 +176,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """The grader's environment, with this package importable, fixed draws, no window and no traces outside `folder`."""
     env = dict(os.environ)
     env.pop("COURSE_GRADING", None)
-    env["PYTHONPATH"] = os.pathsep.join([str(PACKAGE_ROOT), *filter(None, [env.get("PYTHONPATH")])])
+    env["PYTHONPATH"] = os.pathsep.join([str(paths.PACKAGE.parent), *filter(None, [env.get("PYTHONPATH")])])
     if env.get("COURSE_EXERCISES"):
         env["COURSE_EXERCISES"] = str(Path(env["COURSE_EXERCISES"]).expanduser().resolve())
     env.setdefault("COURSE_SEED", "1")  # the same notebook gets the same grade

@@ -205,6 +205,34 @@ def test_equal_file_names_are_different_students(tmp_path, monkeypatch):
     assert len(list((tmp_path / "g_feedback").iterdir())) == 2
 
 
+def test_a_missing_kernel_is_said(tmp_path, monkeypatch):
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    def none(self, name):
+        raise NoSuchKernel(name)
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", none)
+    write(tmp_path / "a.ipynb", cells_of(RIGHT))
+    with pytest.raises(CourseError, match="no kernel for grading: install ipykernel"):
+        grading.grade([tmp_path / "a.ipynb"])
+
+
+def test_no_notebook_runs_for_a_table_that_cannot_be_written(tmp_path, monkeypatch):
+    write(tmp_path / "first.ipynb", [])
+    monkeypatch.setattr(grading, "grade_notebook", lambda path, limits: pytest.fail("ran"))
+    with pytest.raises(CourseError, match="out: got"):
+        grading.grade([tmp_path / "first.ipynb"], tmp_path)
+
+
+def test_pages_of_names_that_differ_in_capitals_only(tmp_path, monkeypatch):
+    for folder, name in (("a", "Ada"), ("b", "ada"), ("c", "ADA")):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / f"{name}.ipynb", [])
+    fake_grades(monkeypatch, lambda path: [])
+    grading.grade([tmp_path / folder for folder in "abc"], tmp_path / "g.csv")
+    assert {page.name for page in (tmp_path / "g_feedback").iterdir()} == {"Ada.html", "ada_2.html", "ADA_3.html"}
+
+
 def test_one_student_two_attempts(tmp_path, monkeypatch):
     write(tmp_path / "first.ipynb", [])
     write(tmp_path / "second.ipynb", [])
@@ -267,6 +295,7 @@ def test_chapter_by_cells_then_by_file_name(tmp_path):
         ({"paths": ["here"], "timeout_s": 0}, "timeout_s"),
         ({"paths": ["here"], "memory_mb": 20}, "no kernel"),
         ({"paths": ["here"], "roster": "nowhere.csv"}, "nowhere.csv"),
+        ({"paths": ["here"], "feedback_dir": "bad.csv"}, "feedback_dir: got 'bad.csv'"),
         ({"paths": ["here"], "roster": "bad.csv"}, "columns file and student"),
     ],
 )

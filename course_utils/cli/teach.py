@@ -37,13 +37,14 @@ def grade(
         jobs: notebooks at a time
         feedback: folder of the feedback pages; beside the CSV file, with _feedback in its name, if not given
     """
+    from ..grading import feedback_folder
     from ..grading import grade as run
 
     if not submissions:
         raise CourseError(
             "NOTEBOOK: none given. Name notebooks, folders of them, or patterns: course grade work/*.ipynb"
         )
-    pages = feedback if feedback is not None else out.with_name(f"{out.stem}_feedback")
+    pages = feedback or feedback_folder(out)
     limits = {"timeout_s": timeout, "cell_timeout_s": cell_timeout, "memory_mb": memory}
     print(run(submissions, out, roster=roster, jobs=jobs, feedback_dir=pages, **limits))
     print(f"wrote {out} and a page per notebook in {pages}")
