@@ -64,10 +64,15 @@ def notebook_path(stem: str, solved: bool) -> str:
     return f"notebooks/{'solutions/' if solved else ''}{stem}.ipynb"
 
 
-def colab_badge(path: str) -> str:
-    """Markdown of the badge that opens the repository's notebook at `path` in Colab."""
+def colab_link(path: str) -> str:
+    """The address that opens the repository's notebook at `path` in Colab."""
     github = paths.repository_url().removeprefix("https://github.com/")
-    return f"[![Open in Colab]({COLAB_BADGE})](https://colab.research.google.com/github/{github}/blob/{BRANCH}/{path})"
+    return f"https://colab.research.google.com/github/{github}/blob/{BRANCH}/{path}"
+
+
+def colab_badge(path: str) -> str:
+    """Markdown of a badge with that link."""
+    return f"[![Open in Colab]({COLAB_BADGE})]({colab_link(path)})"
 
 
 def _header(chapter: Chapter, solved: bool):

@@ -11,7 +11,7 @@ import nbformat
 from course_utils import paths
 from course_utils.errors import CourseError, reject
 from course_utils.files import write_text
-from course_utils.publishing.assemble import ASSETS, BRANCH, notebook_path
+from course_utils.publishing.assemble import ASSETS, colab_link, notebook_path
 from course_utils.publishing.mathml import to_mathml
 from course_utils.publishing.source import NAME
 
@@ -75,11 +75,9 @@ def _page(file: Path, notebook) -> Page:
         raise CourseError(f"{file.name} was not built and executed: run make notebooks-run")
     pictures = [o.data["image/png"] for c in code for o in c.outputs if "image/png" in o.get("data", {})]
     known = {key: course[key] for key in ("title", "question", "minutes", "goals", "exercises")}
-    github = paths.repository_url().removeprefix("https://github.com/")
     exercise = notebook_path(file.stem, solved=False)
     return Page(
-        file.stem, course["chapter"], **known, notebook=exercise, css=_css(),
-        colab=f"https://colab.research.google.com/github/{github}/blob/{BRANCH}/{exercise}",
+        file.stem, course["chapter"], **known, notebook=exercise, colab=colab_link(exercise), css=_css(),
         picture=pictures[0].replace("\n", "") if pictures else "",
     )  # fmt: skip
 

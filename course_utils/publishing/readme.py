@@ -8,6 +8,7 @@ from pathlib import Path
 
 from course_utils.errors import CourseError
 from course_utils.exercises import framework
+from course_utils.files import write_text
 from course_utils.publishing import assemble
 from course_utils.publishing.source import Chapter
 
@@ -37,8 +38,6 @@ def written(text: str, chapters: Sequence[Chapter]) -> str:
 
 def update(path: Path, chapters: Sequence[Chapter]) -> None:
     """Write the table into README.md, if it is not the same already."""
-    from course_utils.files import write_text
-
     old = path.read_text(encoding="utf-8")
     if (new := written(old, chapters)) != old:
         write_text(path, new)

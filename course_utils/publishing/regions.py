@@ -84,8 +84,12 @@ def _uncomment(line: str) -> str:
 def _stub(region: Region) -> list[str]:
     if region.indent:
         return [f"{region.indent}raise NotImplementedError  # your code here"]
-    names = []
-    for node in ast.parse("\n".join(region.lines)).body:
+    names, text = [], "\n".join(region.lines)
+    try:
+        nodes = ast.parse(text).body
+    except SyntaxError as error:
+        raise CourseError(f"a SOLUTION region that is no Python ({error.msg}): {text[:60]!r}") from error
+    for node in nodes:
         if not isinstance(node, ast.Assign) or not all(isinstance(t, ast.Name) for t in node.targets):
             raise CourseError(
                 f"a SOLUTION region at the left margin holds assignments to names only, found {ast.unparse(node)!r}; "

@@ -63,9 +63,11 @@ def _copy(root: Path, made: Path, secret: dict[Path, set[str]]) -> int:
 
 def _tracked(root: Path) -> list[Path]:
     """The released files: of what git tracks (without git, of everything) the listed folders and top-level files."""
-    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, text=True, check=False)
-    names = [root / name for name in listed.stdout.split("\0") if name]
-    files = names if names else [p for p in root.rglob("*") if p.is_file()]
+    names: list[Path] = []
+    if git := shutil.which("git"):
+        listed = subprocess.run([git, "-C", str(root), "ls-files", "-z"], capture_output=True, encoding="utf-8", check=False)
+        names = [root / name for name in listed.stdout.split("\0") if name]
+    files = names or [p for p in root.rglob("*") if p.is_file()]
     kept = [p for p in files if p.is_file() and _released(p.relative_to(root))]
     if not any(p.suffix == ".ipynb" for p in kept):
         raise CourseError(f"no exercise notebooks in {root / 'notebooks'}: run make notebooks, and commit them")
@@ -74,6 +76,8 @@ def _tracked(root: Path) -> list[Path]:
 
 def _released(path: Path) -> bool:
     if "__pycache__" in path.parts or path.suffix in (".pyc", ".part"):
+        return False
+    if path.parts[:2] == ("data", "downloads"):
         return False
     if path.parts[0] == "notebooks":
         return len(path.parts) == 2 and path.suffix == ".ipynb"

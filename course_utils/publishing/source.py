@@ -84,7 +84,13 @@ def read(path: Path) -> Chapter:
 def _front(text: str) -> Front:
     import yaml
 
-    given = yaml.safe_load(text.strip().strip("-")) or {}
+    try:
+        given = yaml.safe_load(text.strip().strip("-")) or {}
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise CourseError(f"header: not valid YAML ({reason}). Put quotes around a text with a colon in it.") from error
+    if not isinstance(given, dict):
+        raise reject("header", given, "lines of the form `name: value`")
     known = {f.name for f in fields(Front)}
     unknown, missing = set(given) - known, {"title", "question", "minutes", "goals"} - set(given)
     if unknown:

@@ -60,6 +60,7 @@ def test_no_marker_and_no_solution_reaches_the_exercise_notebook(toy):
         ("### BEGIN BUG\n# x = 1\n### END BUG", "needs the SOLUTION region"),
         ("### BEGIN BUG\nx = 1\n### END BUG\n### BEGIN SOLUTION\nx = 2\n### END SOLUTION", "commented lines only"),
         ("### BEGIN SOLUTION\ndef f():\n    return 1\n### END SOLUTION", "assignments to names only"),
+        ("### BEGIN SOLUTION\nx = = 1\n### END SOLUTION", "no Python .invalid syntax.: 'x = = 1'"),
     ],
 )
 def test_bad_regions_are_refused(text, said):
@@ -74,6 +75,8 @@ def test_bad_regions_are_refused(text, said):
         (HEADER.replace("# question: Q?\n", ""), "# %%\n1\n", "question missing"),
         (HEADER.replace("title", "titel"), "# %%\n1\n", "Did you mean 'title'"),
         (HEADER.replace("5", "soon"), "# %%\n1\n", "whole number"),
+        (HEADER.replace("Q?", "a: b"), "# %%\n1\n", "not valid YAML .* Put quotes"),
+        ("# ---\n# only words\n# ---\n\n", "# %%\n1\n", "header: got 'only words'"),
         (HEADER, '# %% tags=["check"]\nprint(1)\n', "without check"),
         (HEADER, '# %% tags=["exercise"]\ndef f(): pass\n', "no check"),
         (HEADER, '# %% tags=["exercise"]\ndef f(): pass\n\n# %% tags=["check"]\ncheck("3.1")\n', "without a SOLUTION"),

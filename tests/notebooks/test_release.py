@@ -1,6 +1,7 @@
 """What students get: everything they need, and nothing that gives the answers away."""
 
 import inspect
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from notebook_helpers import ROOT
 
 from course_utils.errors import CourseError
 from course_utils.exercises.framework import exercises
-from course_utils.publishing.release import encoded, hide, release
+from course_utils.publishing.release import _tracked, encoded, hide, release
 
 MODULE = '''"""Doc."""
 
@@ -51,6 +52,16 @@ def test_students_get_notebooks_package_data_and_weights(released):
     assert {p.name for p in (released / "notebooks").iterdir()} == {p.name for p in ROOT.glob("notebooks/*.ipynb")}
     for name in ("course_utils/__init__.py", "pyproject.toml", "constraints.txt", "Makefile", "nbgrader_config.py"):
         assert (released / name).is_file()
+
+
+def test_without_git_the_same_folders_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    wanted = ["README.md", "notebooks/01_a.ipynb", "course_utils/a.py", "data/set/a.bin"]
+    others = ["notebooks/solutions/01_a.ipynb", "tests/a.py", "data/downloads/big.bin", "course_utils/__pycache__/a.pyc"]
+    for name in wanted + others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert {p.relative_to(tmp_path).as_posix() for p in _tracked(tmp_path)} == set(wanted)
 
 
 def test_no_solutions_sources_or_tests(released):
