@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import pickle
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -89,3 +91,17 @@ class Duel(Trainable):
 
     def evaluation_terms(self, x, generator=None):
         return {"loss": (self.right(self.left(x.flatten(1))) - x.flatten(1)).square().mean(1)}
+
+
+class Bomb:
+    """Unpickled, it makes a folder: a stand-in for any code."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.target),))
+
+    def works(self) -> bool:
+        pickle.loads(pickle.dumps(self))
+        return self.target.is_dir()
