@@ -13,11 +13,30 @@ from torch.nn import functional as F
 from .conv import check_shape
 
 
+class StraightReLU(torch.autograd.Function):
+    """ReLU that knows it has no second derivative. A gradient penalty differentiates the critic twice; with F.relu, whose
+    second derivative is a tensor of zeros, a third of its work would send these zeros back through all layers."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.set_materialize_grads(False)
+        y = x.relu()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved_tensors
+        return None if grad is None else torch.ops.aten.threshold_backward(grad, y.detach(), 0)
+
+
+relu = StraightReLU.apply
+
+
 def halve(x: Tensor) -> Tensor:
     """The mean of each 2x2 pixels: (B, C, H, W) -> (B, C, H / 2, W / 2).
 
-    It is a bilinear resize, which torch differentiates twice as the linear map it is. The second derivative of its
-    avg_pool2d is a tensor of zeros, which a gradient penalty sends back through all layers below."""
+    As a bilinear resize, because the second derivative of torch's avg_pool2d is a tensor of zeros too."""
     return F.interpolate(x, scale_factor=0.5, mode="bilinear")
 
 
@@ -70,8 +89,8 @@ class CriticBlock(nn.Module):
         self.pool = halve if down else nn.Identity()
 
     def forward(self, x):
-        h = self.conv1(F.relu(x))
-        h = self.conv2(self.pool(F.relu(h)))
+        h = self.conv1(relu(x))
+        h = self.conv2(self.pool(relu(h)))
         return h + self.shortcut(self.pool(x))
 
 
@@ -88,12 +107,11 @@ class ResidualCritic(nn.Module):
             CriticBlock(width, width, down=True),
             CriticBlock(width, width, down=False),
             CriticBlock(width, width, down=False),
-            nn.ReLU(),
         )
         self.head = nn.Linear(width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.blocks(x).to(self.head.weight.dtype).sum((2, 3))  # (B, width)
+        h = relu(self.blocks(x)).to(self.head.weight.dtype).sum((2, 3))  # (B, width)
         with torch.autocast(x.device.type, enabled=False):  # in bfloat16 a logit near 100 would move in halves
             return self.head(h).flatten()
 
