@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
 from .. import checkpoints, data
 from ..errors import CourseError, reject
 from ..files import atomic
+from ..methods import METHODS, LatentModel
 from .common import command
 
 IMAGES = 8  # shown in a row
@@ -134,15 +135,21 @@ def traversal(name: str, entry: dict):
     return traversal(_model(name), _test_set(entry).floats(slice(0, STUDIED)), title=f"{name}: one dimension a row")
 
 
-def _own(entry: dict) -> Iterator[Callable]:
+def _own(entry: dict) -> list[Callable]:
     """The figures that a checkpoint has to itself."""
-    yield reconstructions
-    if entry["method"] != "autoencoder":
-        yield from (samples, kl_per_dimension)
-    if entry["config"]["latent_dim"] == 2:
-        yield from (latent_map, decoded_grid)
-    if entry["dataset"] == "shapes":
-        yield traversal
+    method = METHODS.get(entry["method"])
+    if method is None or not issubclass(method, LatentModel):
+        return []
+    encodes, has_prior, plane = method.has_encoder, entry["method"] != "autoencoder", entry["config"]["latent_dim"] == 2
+    fits = {
+        reconstructions: encodes,
+        samples: has_prior,
+        kl_per_dimension: encodes and has_prior,
+        latent_map: encodes and plane,
+        decoded_grid: plane,
+        traversal: encodes and entry["dataset"] == "shapes",
+    }
+    return [draw for draw, fitting in fits.items() if fitting]
 
 
 def registered(known: dict) -> dict[str, Callable[[], object]]:

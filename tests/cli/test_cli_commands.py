@@ -145,6 +145,14 @@ class TestTrain:
         assert header["command"] == "course train --recipe little --steps 2"
         assert "little" in course("train", "--list").out
 
+    def test_a_classifier_is_trained_and_measured_and_makes_no_pictures(self, course, tmp_path):
+        argv = ["--dataset", "fashion-mnist-mini", *QUICK[2:], "--widths", "4", "4", "--steps", 3, "--out", tmp_path / "run"]
+        done = course("train", "classifier", *argv)
+        assert done.code == 0 and "accuracy" in done.out and not list((tmp_path / "run").glob("*.png"))
+        assert "accuracy" in course("evaluate", tmp_path / "run").out
+        refused = course("generate", tmp_path / "run")
+        assert refused.code == 2 and "a model that decodes" in refused.err
+
     def test_quiet_about_precision(self, course, pictures, caplog):
         argv = ["--dataset", f"folder:{pictures}", *QUICK, "--steps", 1, "--precision", "bf16"]
         assert "Mixed Precision" not in course("train", "vae", *argv).err + caplog.text
@@ -327,6 +335,14 @@ class TestFigures:
         assert {path.stem for path in Path("figures").iterdir()} == {
             f"{kind}_tiny" for kind in ("reconstructions", "samples", "kl_per_dimension")
         }
+
+    def test_a_method_gets_the_figures_of_what_it_can_do(self, shelf):
+        from course_utils.cli import draw
+
+        entry = checkpoints.entry("tiny")
+        known = {"c": entry | {"method": "classifier", "config": {}}, "g": entry | {"method": "gan"}, "v": entry}
+        made = [name for name in draw.registered(known) if name not in draw.FIGURES]
+        assert made == ["samples_g", "reconstructions_v", "samples_v", "kl_per_dimension_v"]
 
     def test_rate_distortion_and_curves_of_recorded_runs(self, course, shelf, trained):
         from course_utils.files import write_json
