@@ -21,7 +21,9 @@ from .training import RunConfig, evaluate, fit
 
 @dataclass(frozen=True)
 class Recipe:
-    """method and config: what is trained. dataset, size: on what. run: how. weights: whether its weights are shipped."""
+    """method and config: what is trained. dataset, size: on what. run: how. weights: whether its weights are shipped.
+
+    expected: held-out terms as published, or as the course asks for; shown beside what a run reaches."""
 
     method: str
     config: object
@@ -199,11 +201,11 @@ def obtain(name: str, mode: str = "LOAD", *, folder: Path | str | None = None):
     return checkpoints.load(out)
 
 
-def quick(config, train_set, steps: int, *, seed: int = 0, **run):
+def quick(config, train_set, steps: int, *, seed: int = 0, hooks=(), **run):
     """A short live run for a notebook: (model in eval mode, its curves as columns). Nothing is kept on disk.
 
-    config: a method's configuration, such as VAE.Config(latent_dim=8). train_set: an ImageSet. run: further RunConfig
-    fields."""
+    config: a method's configuration, such as VAE.Config(latent_dim=8). train_set: an ImageSet or a PointSet. hooks:
+    f(step, model) -> more numbers, called every `eval_every` steps. run: further RunConfig fields."""
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # no line on precision in a notebook
     method = next((name for name, cls in methods.METHODS.items() if cls.Config is type(config)), None)
     if method is None:
@@ -211,5 +213,5 @@ def quick(config, train_set, steps: int, *, seed: int = 0, **run):
     model = methods.build(method, config, train_set.shape, seed=seed)
     settings = {"batch_size": 128, "log_every": 10, "checkpoint_every": 0, **run}
     with tempfile.TemporaryDirectory() as out:
-        result = fit(model, train_set, RunConfig(steps=steps, seed=seed, **settings), out=out, quiet=True)
+        result = fit(model, train_set, RunConfig(steps=steps, seed=seed, **settings), out=out, hooks=hooks, quiet=True)
         return result.model.requires_grad_(False), checkpoints.read_curves(Path(out) / "log.csv")

@@ -60,8 +60,18 @@ class Opened:
     label: str
 
 
-def open_checkpoint(name: str, device: str = "auto") -> Opened:
-    """By a name of the manifest, a file or a run's folder."""
+def open_checkpoint(name: str, device: str = "auto", *, latent: bool = True) -> Opened:
+    """By a name of the manifest, a file or a run's folder. latent: refuse what does not decode, such as a classifier."""
+    from ..methods import LatentModel
+
+    opened = _open(name, device)
+    if latent and not isinstance(opened.model, LatentModel):
+        kind = opened.facts.get("method")
+        raise reject("checkpoint", opened.label, "a model that decodes", f"A {kind} makes no images: course evaluate.")
+    return opened
+
+
+def _open(name: str, device: str) -> Opened:
     from .. import checkpoints
 
     device = pick_device(device)

@@ -53,7 +53,7 @@ def evaluate(
     from ..training import evaluate as measure
 
     at_least("batch_size", batch_size, 1)
-    opened = open_checkpoint(checkpoint, device)
+    opened = open_checkpoint(checkpoint, device, latent=False)
     images = open_images(opened, dataset, split, size)
     started = time.perf_counter()
     found = measure(opened.model, images, batch_size=batch_size, seed=seed)

@@ -79,11 +79,14 @@ def _help(rest: list[str]) -> None:
 def _list() -> None:
     from ..recipes import RECIPES
 
-    rows = [["recipe", "method", "data", "Z", "length", "about"]]
+    rows = [["recipe", "method", "data", "Z", "length", "expected", "about"]]
     for name, recipe in RECIPES.items():
         length = f"{recipe.run.epochs:g} epochs" if recipe.run.epochs else f"{recipe.run.steps} steps"
-        rows.append([name, recipe.method, recipe.dataset, getattr(recipe.config, "latent_dim", None), length, recipe.about])
+        latent_dim = getattr(recipe.config, "latent_dim", None)
+        expected = ", ".join(f"{term} {value:g}" for term, value in recipe.expected.items())
+        rows.append([name, recipe.method, recipe.dataset, latent_dim, length, expected, recipe.about])
     print(table(rows))
+    print("expected: published figures, or what the course asks for, on held-out data")
     print("course train --recipe NAME")
 
 
@@ -167,7 +170,7 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
         raise KeyboardInterrupt(_stopped(out, again) if is_chief() else "") from interrupt
     if not is_chief():
         return
-    _summary(header, out, _pictures(recipe, out), again)
+    _summary(header, recipe.expected, out, _pictures(recipe, out), again)
     if folder.publish:
         checkpoints.publish(name, out, weights=recipe.weights)
         print(f"published as {name} in {checkpoints.checkpoint_dir()}")
@@ -206,9 +209,12 @@ def _pictures(recipe, out: Path) -> list[Path]:
     import torch
 
     from .. import checkpoints, data
+    from ..methods import LatentModel
     from . import pictures
 
     model = checkpoints.load(out)
+    if not isinstance(model, LatentModel):
+        return []
     images = data.load(recipe.dataset, "test", size=recipe.size).floats(slice(0, 32))
     made = []
     if model.has_encoder:
@@ -221,8 +227,9 @@ def _pictures(recipe, out: Path) -> list[Path]:
     return made
 
 
-def _summary(header: dict, out: Path, made: list[Path], again: str) -> None:
-    print(table([["held-out term", "value"], *([k, v] for k, v in header["metrics"].items())]))
+def _summary(header: dict, expected: dict[str, float], out: Path, made: list[Path], again: str) -> None:
+    columns = ["held-out term", "value"] + (["expected"] if expected else [])
+    print(table([columns, *([k, v, expected.get(k)][: len(columns)] for k, v in header["metrics"].items())]))
     where, speed = f"{header['device']} in {header['precision']}", header["images_per_second"]
     print(f"{header['steps']:,} steps, {header['minutes']:g} minutes, {speed:,.0f} images per second on {where}")
     for label, path in (

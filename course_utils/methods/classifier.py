@@ -52,6 +52,11 @@ class Classifier(Trainable):
             raise reject("widths", config.widths, f"fewer: {len(config.widths) - 1} halvings do not fit {min(sides)} pixels")
         self.net = ClassifierNet(channels, config.widths, config.classes)
 
+    def check_data(self, data):
+        super().check_data(data)
+        if int(data.labels.max()) >= self.config.classes:
+            raise reject("classes", self.config.classes, f"{int(data.labels.max()) + 1} or more, the classes of {data.name}")
+
     @cached_property
     def _augment(self):
         from kornia import augmentation

@@ -45,6 +45,12 @@ class Trainable(Model):
         """By how much this player's learning rate differs from the run's."""
         return 1.0
 
+    def check_data(self, data) -> None:
+        """Raise CourseError if a data set does not fit: images of another shape, or no labels where they are needed."""
+        self.check_images(data.images[:1])
+        if self.supervised and data.labels is None:
+            raise reject("dataset", data.name, "a data set with classes", f"{type(self).__name__} learns from labels.")
+
     @abstractmethod
     def step(self, x: Tensor, update: Update) -> dict[str, Tensor]:
         """One training step on x (B, C, H, W) in [0, 1]. Returns named, detached terms (mean over the batch)."""

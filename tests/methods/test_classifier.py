@@ -80,3 +80,11 @@ def test_a_bad_configuration_is_refused_by_name(values):
 def test_images_too_small_for_its_halvings_are_refused():
     with pytest.raises(CourseError, match="widths"):
         build(ClassifierConfig(), (1, 4, 4))
+
+
+def test_data_without_classes_or_with_too_many_is_refused(tmp_path):
+    with pytest.raises(CourseError, match="dataset: got 'toy', allowed: a data set with classes"):
+        fit(build(), images(), tiny_run(), out=tmp_path, quiet=True)
+    with pytest.raises(CourseError, match="classes: got 2, allowed: 4 or more"):
+        fit(build(), replace(images(), labels=torch.arange(64) % 4), tiny_run(), out=tmp_path, quiet=True)
+    assert not list(tmp_path.iterdir())

@@ -310,7 +310,7 @@ def test_a_step_gets_its_batches_and_labels_and_each_player_its_rate(tmp_path):
 
 def test_several_batches_a_step_must_fit_the_data(tmp_path):
     with pytest.raises(CourseError, match="at most 32, .* over the 2 batches"):
-        train(tmp_path, Greedy(), batch_size=40)
+        train(tmp_path, Greedy(), replace(images(64), labels=torch.arange(64)), batch_size=40)
 
 
 # Evaluation and log
