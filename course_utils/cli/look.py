@@ -170,14 +170,15 @@ def traverse(
     importance = model.latent_importance(studied).cpu()
     chosen = _dimensions(dims, importance)
     with torch.no_grad():
-        posterior, codes = model.encode(images.floats([image]).to(model.device)), model.encode(studied)
-        has_prior = posterior.logvar is not None
+        posterior = model.encode(images.floats([image]).to(model.device))
+        code, has_prior = posterior.mean[0], posterior.logvar is not None  # (Z,)
+        center, spread = torch.zeros_like(code), torch.ones_like(code)
+        if not has_prior:  # as far as codes spread, around the image's own
+            center, spread = code, model.encode(studied).mean.std(0)
         rows = []
         for dim in chosen:
-            # Without a prior: as far as codes spread, around the image's own.
-            center, spread = (0.0, 1.0) if has_prior else (posterior.mean[0, dim], codes.mean[:, dim].std())
-            moved = posterior.mean.repeat(steps, 1)  # (steps, Z)
-            moved[:, dim] = center + spread * torch.linspace(-span, span, steps, device=moved.device)
+            moved = code.repeat(steps, 1)  # (steps, Z)
+            moved[:, dim] = center[dim] + spread[dim] * torch.linspace(-span, span, steps, device=moved.device)
             rows.append(model.decode(moved).cpu())
     unit = "nats" if has_prior else "variance"
     heads = [f"{value:+.3g}" for value in torch.linspace(-span, span, steps).tolist()]

@@ -12,7 +12,9 @@ from course_utils.publishing.pages import render_markdown
 from course_utils.publishing.source import read, source_files
 
 SOURCES = source_files(ROOT / "notebooks" / "source")
-COMMITTED = [ROOT / "notebooks" / folder / f"{s.stem}.ipynb" for s in SOURCES for folder in ("", "solutions")]
+EXERCISES = [ROOT / "notebooks" / f"{s.stem}.ipynb" for s in SOURCES]
+SOLUTIONS = [ROOT / "notebooks" / "solutions" / f"{s.stem}.ipynb" for s in SOURCES]
+COMMITTED = EXERCISES + SOLUTIONS
 NAMES = [str(path.relative_to(ROOT / "notebooks")) for path in COMMITTED]
 BADGE = re.compile(r"https://colab\.research\.google\.com/github/([^/]+/[^/]+)/blob/([^/]+)/([^\s)]+)")
 
@@ -59,13 +61,13 @@ def test_fit_to_be_published(path):
                 assert output.metadata["image/png"]["alt"].strip(), f"no alternative text: {cell.source[:60]!r}"
 
 
-@pytest.mark.parametrize("path", [p for p in COMMITTED if p.parent.name != "solutions"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", EXERCISES, ids=lambda p: p.stem)
 def test_exercise_notebooks_carry_no_outputs(path):
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     assert all(not c.outputs and c.execution_count is None for c in code)
 
 
-@pytest.mark.parametrize("path", [p for p in COMMITTED if p.parent.name == "solutions"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
 def test_solution_notebooks_are_executed_and_show_something(path):
     code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
@@ -82,7 +84,7 @@ def test_badges_and_links_resolve_to_files_here(path):
     assert links and all((ROOT / name).is_file() for name in links)
 
 
-@pytest.mark.parametrize("path", [p for p in COMMITTED if p.parent.name == "solutions"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
 def test_images_in_text_have_alternative_text_and_come_from_code(path):
     text = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells[1:] if c.cell_type == "markdown")
     assert not re.findall(r"!\[|<img", text), "show pictures from a code cell: relative links do not resolve on Colab"
