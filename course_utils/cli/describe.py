@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from ..errors import reject
 from .common import command, option
 
 
@@ -32,6 +33,9 @@ def describe(
     from .. import methods
 
     cls = methods.method_class(method)
+    if not issubclass(cls, methods.Autoencoder):
+        able = [name for name, other in methods.METHODS.items() if issubclass(other, methods.Autoencoder)]
+        raise reject("method", method, able, "Their networks are an encoder and a decoder; this one's are others.")
     size = (64 if network == "dcgan64" else 32) if size is None else size
     channels = (3 if network == "cifar-assignment" else 1) if channels is None else channels
     config = cls.Config(network=network, latent_dim=latent_dim, widths=widths)

@@ -55,6 +55,7 @@ class TestNames:
         )
         refused("reconstruct", trained, "--dataset", "nope", says=["dataset: got 'nope'", "cifar10"])
         refused("describe", "vae", "--network", "resnet", says=["network: got 'resnet'", "cifar-assignment"])
+        refused("describe", "classifier", says=["method: got 'classifier', allowed: autoencoder, vae"])
         refused("data", "get", "nope", says=["dataset: got 'nope'"])
         refused("data", "get", says=["NAME"])
         refused("generate", "nope", says=["checkpoint: got 'nope'"])
