@@ -1,6 +1,16 @@
-"""Measurements: of likelihood, of disentanglement."""
+"""Measurements: of generated images, of likelihood, of disentanglement."""
 
 from .disentanglement import Disentanglement, mutual_information_gap
+from .features import FeatureNetwork, classifier_features, feature_network, inception_features
+from .frechet import Moments, frechet_distance
+from .generators import measure, metric_names
+from .kernel import kernel_distance
 from .likelihood import importance_weighted_log_likelihood
+from .neighbors import nearest, precision_recall_density_coverage
+from .references import reference_statistics
+from .samples import generate
 
-__all__ = ["Disentanglement", "importance_weighted_log_likelihood", "mutual_information_gap"]
+__all__ = ["Disentanglement", "FeatureNetwork", "Moments", "classifier_features", "feature_network", "frechet_distance"]
+__all__ += ["generate", "importance_weighted_log_likelihood", "inception_features", "kernel_distance", "measure"]
+__all__ += ["metric_names", "mutual_information_gap", "nearest", "precision_recall_density_coverage"]
+__all__ += ["reference_statistics"]
