@@ -1,0 +1,216 @@
+"""Speed of a GAN's iteration on the residual 32x32 pair: the course's loop against a plain one, side by side in one run.
+
+    python benchmarks/bench_gan_step.py [--steps 4] [--rounds 5] [--threads 2] [--our-layers]
+
+An iteration is five critic steps on 64 images each and one generator step, for WGAN-GP and for LSGAN. The plain loop is
+what tutorials write: float32, contiguous images, torchvision transforms in a DataLoader, fakes that are not detached in
+the critic's step (their gradient goes through the generator and is thrown away), nn.ReLU and nn.AvgPool2d, .item() every
+step. --our-layers gives it the course's critic as well. Both play the same game from the same weights: the losses are
+compared first, in float32. Rounds alternate, so that a machine that slows down slows both; the ratio of each round is
+taken, and the median reported. The images are random: speed does not depend on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+from bench_vae_step import Pictures, cpu_name, matrix_peak
+from torch import nn
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import flop_registry
+
+from course_utils import methods
+from course_utils.data import ImageSet
+from course_utils.files import write_json
+from course_utils.methods.gan_losses import LOSSES
+from course_utils.training import RunConfig
+from course_utils.training.loop import Run
+
+SHAPE, CRITIC_STEPS, BETAS = (3, 32, 32), 5, (0.0, 0.9)
+
+
+def build(loss, args):
+    config = methods.GAN.Config(loss=loss, width=args.width, n_critic=CRITIC_STEPS)
+    return methods.build("gan", config, SHAPE, seed=0)
+
+
+class PlainCritic(nn.Module):
+    """The same critic out of plain layers, on the same weights."""
+
+    def __init__(self, critic):
+        super().__init__()
+        self.critic, self.pool = critic, nn.AvgPool2d(2)
+
+    def forward(self, x):
+        for number, block in enumerate(self.critic.blocks):
+            h = F.relu(block.conv1(F.relu(x)))
+            if number < 2:
+                h, x = self.pool(h), block.shortcut(self.pool(x))
+            x = x + block.conv2(h)
+        return self.critic.head(F.relu(x).sum((2, 3))).flatten()
+
+
+class Plain:
+    """A game as tutorials write it; `iteration` takes an iterator of images and returns the losses."""
+
+    def __init__(self, model, args, random=None):
+        self.generator, self.loss, self.random = model.generator_net, model.config.loss, random
+        self.critic = model.critic if args.our_layers else PlainCritic(model.critic)
+        self.adams = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=BETAS) for net in (self.critic, self.generator)]
+        model.train()
+
+    def fakes(self, n):
+        return self.generator(torch.randn(n, 128, generator=self.random))
+
+    def penalty(self, x, fake):
+        eps = torch.rand(len(x), 1, 1, 1, generator=self.random)
+        mixed = (eps * x + (1 - eps) * fake.data).requires_grad_()
+        slope = torch.autograd.grad(self.critic(mixed).sum(), mixed, create_graph=True)[0]
+        return 10 * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+    def descend(self, adam, loss):
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        return loss.item()
+
+    def iteration(self, batches):
+        losses = []
+        for _ in range(CRITIC_STEPS):
+            x = next(batches)
+            fake = self.fakes(len(x))
+            loss = LOSSES[self.loss].critic(self.critic(x), self.critic(fake))
+            if self.loss == "wgan-gp":
+                loss = loss + self.penalty(x, fake)
+            losses.append(self.descend(self.adams[0], loss))
+        losses.append(self.descend(self.adams[1], LOSSES[self.loss].generator(self.critic(self.fakes(len(x))))))
+        return losses
+
+
+def forever(loader):
+    while True:
+        yield from loader
+
+
+def plain_loop(loss, loader, args):
+    """Some iterations as tutorials do them; the seconds they took."""
+    game, batches = Plain(build(loss, args), args), forever(loader)
+    next(batches)  # the workers are up
+    start = time.perf_counter()
+    for _ in range(args.steps):
+        game.iteration(batches)
+    return time.perf_counter() - start
+
+
+def our_loop(loss, train, args):
+    """The same iterations in the course's loop; the seconds they took."""
+    model = build(loss, args)
+    run_config = RunConfig(steps=args.steps, batch_size=args.batch, lr=2e-4, betas=BETAS, accelerator="cpu", checkpoint_every=0)
+    options = {"evaluation": None, "hooks": (), "header": {}, "resume": False, "quiet": True}
+    run = Run(model, train, replace(run_config, log_every=50), out=args.out, **options)
+    model.generator = torch.Generator()
+    model.train()
+    start = time.perf_counter()
+    while run.step < args.steps:
+        run._one_step()
+    return time.perf_counter() - start
+
+
+def loss_difference(loss, args, iterations=2):
+    """Largest relative difference of the two loops' losses in float32, on the same images, weights and noise."""
+    theirs, ours = build(loss, args), build(loss, args)
+    x = torch.rand(iterations, CRITIC_STEPS * 8, *SHAPE, generator=torch.Generator().manual_seed(1))
+    game = Plain(theirs, args, torch.Generator().manual_seed(2))
+    want = [value for chunk in x for value in game.iteration(iter((2 * chunk - 1).split(8)))]
+    adams = {p: torch.optim.Adam(ours.parameters_of(p), lr=2e-4, betas=BETAS) for p in ours.players}
+    got, ours.generator = [], torch.Generator().manual_seed(2)
+
+    def update(player, value):
+        value.backward(inputs=ours.parameters_of(player))
+        adams[player].step()
+        adams[player].zero_grad()
+        got.append(float(value.detach()))
+
+    for chunk in x:
+        ours.step(chunk, update)
+    return max(abs(g - w) / max(abs(w), 1e-3) for g, w in zip(got, want, strict=True))
+
+
+class Flops(TorchDispatchMode):
+    """Counts multiplications and additions; unlike FlopCounterMode it stands a gradient taken inside of a step."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func._overloadpacket in flop_registry:
+            self.total += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops_per_iteration(loss, args):
+    """(plain, ours) for a whole iteration at this batch, counted on batches of 2."""
+    ours, x = build(loss, args), torch.rand(CRITIC_STEPS * 2, *SHAPE)
+    with Flops() as mine:
+        ours.step(x, lambda player, value: value.backward(inputs=ours.parameters_of(player)))
+    game = Plain(build(loss, args), args)
+    with Flops() as plain:
+        game.iteration(iter(x.split(2)))
+    return plain.total * args.batch / 2, mine.total * args.batch / 2
+
+
+def measure(loss, train, loader, args):
+    difference = loss_difference(loss, args)
+    if difference > 1e-2:
+        raise SystemExit(f"{loss}: the two loops do not play the same game, their losses differ by {difference:.1%}")
+    once = argparse.Namespace(**{**vars(args), "steps": 1})
+    plain_loop(loss, loader, once), our_loop(loss, train, once)  # warm caches
+    ratios, speeds, images = [], [], args.steps * CRITIC_STEPS * args.batch
+    for number in range(args.rounds):
+        theirs, ours = plain_loop(loss, loader, args), our_loop(loss, train, args)
+        ratios.append(theirs / ours)
+        speeds.append(images / ours)
+        plain, course = images / theirs, images / ours
+        print(f"{loss} round {number + 1}: plain {plain:.0f} images/s, course {course:.0f}, ratio {ratios[-1]:.2f}")
+    plain, ours = flops_per_iteration(loss, args)
+    speed = statistics.median(speeds)
+    return {
+        "ratio_median": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
+        "images_per_second": speed, "loss_difference_float32": difference,
+        "gflop_plain": plain / 1e9, "gflop_course": ours / 1e9,
+        "share_of_bf16_matrix_peak": ours * speed / (CRITIC_STEPS * args.batch) / matrix_peak(torch.bfloat16),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=4, help="iterations a round, each loop (default 4)")
+    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (default 5)")
+    parser.add_argument("--batch", type=int, default=64, help="images a critic step (default 64)")
+    parser.add_argument("--width", type=int, default=128, help="channels (default 128, the published pair)")
+    parser.add_argument("--workers", type=int, default=2, help="the plain DataLoader's workers (default 2)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads (default: torch's own)")
+    parser.add_argument("--our-layers", action="store_true", help="the plain loop uses the course's critic, too")
+    parser.add_argument("--out", default="build/bench", help="folder for the figures as JSON (default build/bench)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+
+    pixels = torch.randint(0, 256, (5000, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    train = ImageSet(pixels, None, "random", "train")
+    workers = {"num_workers": args.workers, "persistent_workers": args.workers > 0}
+    loader = DataLoader(Pictures(pixels), args.batch, shuffle=True, drop_last=True, **workers)
+    found = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__, "batch": args.batch, "width": args.width}
+    found |= {loss: measure(loss, train, loader, args) for loss in ("wgan-gp", "lsgan")}
+    write_json(f"{args.out}/gan_step.json", found)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
