@@ -15,6 +15,7 @@ from .errors import reject
 from .methods.autoencoder import AutoencoderConfig
 from .methods.classifier import ClassifierConfig
 from .methods.vae import VAEConfig
+from .metrics import measure
 from .paths import runs_dir
 from .training import RunConfig, evaluate, fit
 
@@ -23,7 +24,8 @@ from .training import RunConfig, evaluate, fit
 class Recipe:
     """method and config: what is trained. dataset, size: on what. run: how. weights: whether its weights are shipped.
 
-    expected: held-out terms as published, or as the course asks for; shown beside what a run reaches."""
+    expected: held-out terms as published, or as the course asks for; shown beside what a run reaches. watch: metrics of
+    `watch_samples` samples against the test images (`metrics.metric_names`), measured at each evaluation and at the end."""
 
     method: str
     config: object
@@ -33,6 +35,8 @@ class Recipe:
     weights: bool = True
     about: str = ""
     expected: dict[str, float] = field(default_factory=dict)
+    watch: tuple[str, ...] = ()
+    watch_samples: int = 5000
 
 
 def _fashion(config, about="", **changes) -> Recipe:
@@ -138,8 +142,10 @@ def train(
     test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
     model = methods.build(recipe.method, recipe.config, train_set.shape, seed=recipe.run.seed)
     identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
+    watched = {"metrics": list(recipe.watch), "samples": recipe.watch_samples} if recipe.watch else None
+    hooks = [lambda step, model: sampled(model, test_set, watched)] if watched else []
     result = fit(
-        model, train_set, recipe.run, out=out, evaluation=test_set, header=identity, resume=resume, quiet=quiet
+        model, train_set, recipe.run, out=out, evaluation=test_set, hooks=hooks, header=identity, resume=resume, quiet=quiet
     )
     if rank_zero_only.rank:
         return {}
@@ -159,15 +165,28 @@ def train(
         "device": str(result.model.device),
         "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "parameters": sum(p.numel() for p in result.model.parameters()),
+        "watched": watched,
     }
     # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
     rounded = out / "unmeasured.safetensors"
     checkpoints.export(rounded, result.model, facts)
     stored, _ = checkpoints.load_file(rounded)
-    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in evaluate(stored, test_set).items()}
+    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(stored, test_set, watched).items()}
     written = checkpoints.export(out / "model.safetensors", stored, facts)
     rounded.unlink()
     return written
+
+
+def measured(model, test_set, watched: dict | None = None) -> dict[str, float]:
+    """What a record holds of a model: its held-out terms, and the watched metrics of its samples, if there are any."""
+    return evaluate(model, test_set) | sampled(model, test_set, watched)
+
+
+def sampled(model, test_set, watched: dict | None) -> dict[str, float]:
+    """The watched metrics {"metrics": [...], "samples": n} of a model's samples against the test images; {} for None."""
+    if not watched:
+        return {}
+    return measure(model, test_set, watched["metrics"], samples=watched["samples"], progress=False)["values"]
 
 
 def _jsonable(values: dict) -> dict:

@@ -1,14 +1,17 @@
 """Recipes: each is complete, and a trained one's recorded figures are those of the file it leaves."""
 
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from toys import TINY, images, same, tiny_run, weights
 
-from course_utils import checkpoints, data, methods, recipes
+from course_utils import checkpoints, data, methods, metrics, recipes
 from course_utils.errors import CourseError
 from course_utils.files import sha256_of
+from course_utils.metrics import FeatureNetwork
 from course_utils.training import evaluate
 from course_utils.training import state as run_state
 
@@ -72,7 +75,7 @@ def test_an_unknown_recipe_lists_the_known():
 
 
 def test_a_quick_run_says_what_it_takes():
-    with pytest.raises(CourseError, match=r"config: got 8, allowed: Autoencoder.Config\(...\), VAE.Config\(...\)"):
+    with pytest.raises(CourseError, match=r"config: got 8, allowed: Autoencoder.Config\(...\), VAE.Config\(...\), "):
         recipes.quick(8, images(64), steps=1)
 
 
@@ -86,6 +89,18 @@ def test_recorded_metrics_are_those_of_the_file(tmp_path, toy_data):
     expected = {"recipe": "toy", "command": "course train --recipe toy", "steps": 20, "seed": 0, "precision": "32"}
     assert {key: stored[key] for key in expected} == expected
     assert stored["parameters"] == sum(p.numel() for p in loaded.parameters())
+
+
+def test_watched_metrics_stand_in_the_log_and_in_the_record(tmp_path, toy_data, monkeypatch):
+    bright = FeatureNetwork("bright", torch.nn.Linear(1, 1).eval(), lambda _, x: x.mean((2, 3)), dimension=3)
+    monkeypatch.setattr(recipes, "measure", partial(metrics.measure, networks={"bright": bright}, cache=False))
+    recipe = replace(RECIPE, watch=("fd_bright",), watch_samples=50)
+    header = recipes.train(recipe, tmp_path / "run", quiet=True)
+    curve = checkpoints.read_curves(tmp_path / "run" / "log.csv")["fd_bright"]
+    assert np.flatnonzero(np.isfinite(curve)).tolist() == [1, 3] and header["watched"]["samples"] == 50  # steps 10 and 20
+    loaded = checkpoints.load(tmp_path / "run")
+    assert recipes.measured(loaded, images(21, seed=4), header["watched"]) == pytest.approx(header["metrics"], rel=1e-5)
+    assert {"sse", "fd_bright"} <= set(header["metrics"])
 
 
 def test_training_a_finished_recipe_again_gives_the_same_file(tmp_path, toy_data):

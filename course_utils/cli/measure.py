@@ -159,7 +159,7 @@ def _difference(new: float, old: float) -> float:
 
 def _measure_again(model, facts: dict, cache: dict) -> tuple[str, dict[str, float]]:
     """(why it cannot be done, or "", the measures)."""
-    from ..training import evaluate as measure
+    from ..recipes import measured
 
     if not facts.get("metrics"):
         return "no measures are recorded", {}
@@ -169,7 +169,7 @@ def _measure_again(model, facts: dict, cache: dict) -> tuple[str, dict[str, floa
         return f"{facts.get('dataset')} is not on this machine", {}
     if facts.get("dataset_sha256") and train != facts["dataset_sha256"]:
         return f"{facts['dataset']} is not the data it was trained on (another hash)", {}
-    return "", measure(model, test)
+    return "", measured(model, test, facts.get("watched"))
 
 
 def _data_of(facts: dict, cache: dict):

@@ -276,13 +276,13 @@ class TestMeasure:
         assert done.code == 2 and "tiny: kl is" in done.err and "DIFFERS" in done.out
 
     def test_a_measure_that_is_not_a_number_or_gone_differs(self, course, shelf, monkeypatch):
-        from course_utils import training
+        from course_utils import recipes
 
-        real = training.evaluate
-        monkeypatch.setattr(training, "evaluate", lambda *given: real(*given) | {"kl": float("nan")})
+        real = recipes.measured
+        monkeypatch.setattr(recipes, "measured", lambda *given: real(*given) | {"kl": float("nan")})
         done = course("checkpoints", "verify")
         assert done.code == 2 and "tiny: kl is nan" in done.err and done.out.split()[-2:] == ["DIFFERS", "inf"]
-        monkeypatch.setattr(training, "evaluate", lambda *given: {k: v for k, v in real(*given).items() if k != "sse"})
+        monkeypatch.setattr(recipes, "measured", lambda *given: {k: v for k, v in real(*given).items() if k != "sse"})
         assert "tiny: sse is nan" in course("checkpoints", "verify").err
 
     def test_verify_says_what_it_could_not_measure(self, course, shelf):
