@@ -18,7 +18,7 @@ from .features import NETWORKS, FeatureNetwork, feature_network
 from .frechet import too_few
 from .kernel import kernel_distance
 from .neighbors import precision_recall_density_coverage
-from .references import Statistics, bar, reference_statistics
+from .references import KEPT, Statistics, bar, reference_statistics
 from .samples import generate
 
 NEIGHBORS = ("precision", "recall", "density", "coverage")
@@ -44,7 +44,7 @@ def measure(
 
     metrics: names as `metric_names` lists them; a network's name alone stands for all of its metrics. networks: feature
     networks by name, in place of the known ones or beside them. The Fréchet distance sees all images; the others compare
-    equal numbers of real and generated images, 10,000 at most ("compared"). Memory does not grow with `samples`.
+    equal numbers of real and generated images, 10,000 at most ("compared"). Beyond that memory does not grow with `samples`.
 
     train_mode: a mistake made on purpose, for chapter 05: "features" leaves the feature networks in train mode, "model"
     the model. CourseError for a model without a prior, images that do not fit, and too few images."""
@@ -58,7 +58,7 @@ def measure(
         used[name] = network.left_in_train_mode() if "features" in train_mode else network
     settings = {"batch_size": batch_size, "cache": cache, "progress": progress}
     real = {name: reference_statistics(reference, network, **settings) for name, network in used.items()}
-    fake = {name: Statistics() for name in used}
+    fake = {name: Statistics(keep=KEPT if set(measures) - {"fd"} else 0) for name, measures in wanted.items()}
     drawn = generate(model, samples, seed=seed, batch_size=batch_size, train_mode="model" in train_mode)
     for images in bar(drawn, samples, "samples", progress):
         for name, network in used.items():
@@ -66,7 +66,7 @@ def measure(
     values = {}
     for name, measures in wanted.items():
         values |= compare(name, measures, real[name], fake[name], seed)
-    compared = min(len(each.features) for each in (*real.values(), *fake.values()))
+    compared = max(min(real[name].kept, fake[name].kept) for name in used)
     about = {"samples": samples, "compared": compared, "seed": seed, "batch_size": batch_size}
     return {"values": values, **about, "train_mode": list(train_mode), **_facts(wanted, used, reference, samples)}
 
@@ -96,7 +96,7 @@ def parse_metrics(metrics: Sequence[str], networks: Sequence[str] | Mapping = ()
 
 def compare(network: str, measures: Sequence[str], real: Statistics, fake: Statistics, seed: int = 0) -> dict[str, float]:
     """The measures of two sets' statistics under their names; a kernel distance with the spread of its subsets."""
-    found, count = {}, min(len(real.features), len(fake.features))
+    found, count = {}, min(real.kept, fake.kept)
     x, y = real.features[:count], fake.features[:count]
     if "fd" in measures:
         found["fd"] = real.moments.distance(fake.moments)

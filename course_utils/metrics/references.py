@@ -32,14 +32,17 @@ class Statistics:
 
     def add(self, features: Tensor) -> None:
         """Take in features (B, D)."""
-        room = self.keep - sum(map(len, self.parts))
-        if room > 0:
-            self.parts.append(features[:room].cpu())
+        if self.kept < self.keep:
+            self.parts.append(features[: self.keep - self.kept].cpu())
         self.moments.add(features)
 
     @property
+    def kept(self) -> int:
+        return sum(map(len, self.parts))
+
+    @property
     def features(self) -> Tensor:
-        return torch.cat(self.parts)
+        return torch.cat(self.parts) if self.parts else torch.empty(0, len(self.moments.mean))
 
 
 def reference_statistics(

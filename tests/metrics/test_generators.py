@@ -1,6 +1,7 @@
 """Measuring a generator whole: the same number twice, samples that do not depend on their batch, what is refused."""
 
 import json
+import time
 import warnings
 
 import pytest
@@ -8,13 +9,15 @@ import torch
 from stand_ins import SHAPE, Generator, images, network, random_inception_weights
 from torch import nn
 
-from course_utils import methods
+from course_utils import data, methods
 from course_utils.errors import CourseError
 from course_utils.methods.gan import GANConfig
 from course_utils.methods.vae import VAEConfig
 from course_utils.metrics import (
     Moments,
+    classifier_features,
     generate,
+    generators,
     inception,
     inception_features,
     kernel_distance,
@@ -24,6 +27,7 @@ from course_utils.metrics import (
 )
 from course_utils.metrics.generators import parse_metrics
 from course_utils.metrics.samples import BLOCK, codes
+from course_utils.recipes import RECIPES
 
 TOY = {"toy": network()}
 
@@ -77,14 +81,14 @@ def test_the_batch_size_changes_no_figure(batch_size):
 
 
 def test_figures_are_those_of_the_pieces_on_all_features_at_once():
-    model, data = Generator(), images(200)
+    model, pictures = Generator(), images(200)
     real, fake = Moments(), Moments()
-    x = TOY["toy"].extract(data.floats()[torch.randperm(200, generator=torch.Generator().manual_seed(0))])
+    x = TOY["toy"].extract(pictures.floats()[torch.randperm(200, generator=torch.Generator().manual_seed(0))])
     y = TOY["toy"].extract(drawn(model, 200).float() / 255)
     real.add(x)
     fake.add(y)
     expected = {"fd": real.distance(fake), "kd": kernel_distance(x, y)[0], **precision_recall_density_coverage(x, y)}
-    found = figures(model, data)["values"]
+    found = figures(model, pictures)["values"]
     assert list(found) == [*metric_names("toy"), "kd_toy_std"]
     assert found.pop("kd_toy_std") < 1e-9  # all 200 are in each subset
     assert found == pytest.approx({f"{name}_toy": value for name, value in expected.items()}, rel=1e-6)
@@ -102,13 +106,13 @@ def test_images_of_the_set_itself_are_close_and_noise_is_far():
 
 
 def test_the_record_states_what_a_figure_depends_on():
-    data = images(150)
-    found = figures(reference=data, metrics=["fd_toy", "precision_toy"], seed=4)
+    pictures = images(150)
+    found = figures(reference=pictures, metrics=["fd_toy", "precision_toy"], seed=4)
     assert json.loads(json.dumps(found)) == found
     assert set(found["values"]) == {"fd_toy", "precision_toy"}
     kinds = {"weights_sha256": TOY["toy"].sha256, "dimension": 8, "resize": "none"}
     assert found["networks"] == {"toy": kinds}
-    assert found["reference"] == {"dataset": "blobs", "split": "train", "images": 150, "sha256": data.sha256()}
+    assert found["reference"] == {"dataset": "blobs", "split": "train", "images": 150, "sha256": pictures.sha256()}
     assert (found["samples"], found["compared"], found["seed"]) == (200, 150, 4)
     assert found["pixels"] == "8 bit" and found["train_mode"] == [] and found["notes"] == []
 
@@ -143,6 +147,21 @@ def test_a_model_that_goes_on_training_in_eval_mode_is_refused():
         figures(model)
 
 
+def test_features_are_kept_only_where_images_are_compared_one_by_one(monkeypatch):
+    made = []
+
+    class Watched(generators.Statistics):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            made.append(self)
+
+    monkeypatch.setattr(generators, "Statistics", Watched)
+    assert figures(metrics=["fd_toy"], samples=500)["compared"] == 0 and made[0].kept == 0
+    monkeypatch.setattr(generators, "KEPT", 120)
+    found = figures(metrics=["fd_toy", "recall_toy"], samples=500)
+    assert found["compared"] == made[1].kept == 120 and made[1].moments.count == 500
+
+
 @pytest.mark.parametrize("mode", [("features",), ("model",), ("features", "model")])
 def test_one_network_left_in_train_mode_changes_the_figures(mode):
     model = Generator()
@@ -154,11 +173,11 @@ def test_one_network_left_in_train_mode_changes_the_figures(mode):
 
 def test_a_gan_and_a_vae_can_be_measured_and_several_networks_at_once():
     nets = {"toy": network(shape=(3, 16, 16)), "other": network(shape=(3, 16, 16), seed=1)}
-    data = images(30, (3, 16, 16))
+    pictures = images(30, (3, 16, 16))
     gan = methods.build("gan", GANConfig(width=4, latent_dim=3), (3, 16, 16), seed=0)
     vae = methods.build("vae", VAEConfig(widths=(4, 4), latent_dim=3), (3, 16, 16), seed=0)
     for model in (gan, vae):
-        found = figures(model, data, ["fd_toy", "kd_other", "recall_toy"], networks=nets, samples=20)
+        found = figures(model, pictures, ["fd_toy", "kd_other", "recall_toy"], networks=nets, samples=20)
         assert set(found["values"]) == {"fd_toy", "kd_other", "kd_other_std", "recall_toy"}
         assert found["compared"] == 20 and set(found["networks"]) == {"toy", "other"}
 
@@ -214,6 +233,17 @@ def test_a_model_whose_images_are_out_of_range_is_refused(monkeypatch, wrong, sh
 
 
 @pytest.mark.slow
+def test_ten_thousand_images_take_less_than_a_minute():
+    """All six metrics on the Fashion-MNIST classifier's architecture, nothing cached: 60 s of one core, so of two as well."""
+    recipe = RECIPES["classifier_fashion"]
+    net = classifier_features("toy", methods.build("classifier", recipe.config, (1, 32, 32), seed=0).eval())
+    started = time.process_time()
+    found = figures(Generator((1, 32, 32)), data.load("fashion-mnist-mini", "test"), samples=10_000, networks={"toy": net})
+    assert found["compared"] == found["samples"] == found["reference"]["images"] == 10_000
+    assert time.process_time() - started < 60
+
+
+@pytest.mark.slow
 def test_fid_whole_against_pytorch_fid_on_the_same_images(tmp_path, monkeypatch):
     """From the model to the figure: pytorch-fid's own script functions, same random weights, on PNG files of the images."""
     from PIL import Image
@@ -222,8 +252,8 @@ def test_fid_whole_against_pytorch_fid_on_the_same_images(tmp_path, monkeypatch)
 
     weights = random_inception_weights()
     monkeypatch.setattr(library, "load_state_dict_from_url", lambda *_, **__: weights)
-    model, data = Generator(shape=(1, 32, 32)), images(12, (1, 32, 32))
-    for name, pictures in (("real", data.images), ("fake", drawn(model, 14))):
+    model, reference = Generator(shape=(1, 32, 32)), images(12, (1, 32, 32))
+    for name, pictures in (("real", reference.images), ("fake", drawn(model, 14))):
         (tmp_path / name).mkdir()
         for i, picture in enumerate(pictures):
             Image.fromarray(picture[0].numpy()).save(tmp_path / name / f"{i:03}.png")
@@ -232,6 +262,6 @@ def test_fid_whole_against_pytorch_fid_on_the_same_images(tmp_path, monkeypatch)
         folders = [str(tmp_path / "real"), str(tmp_path / "fake")]
         expected = fid_score.calculate_fid_given_paths(folders, 5, "cpu", 2048, num_workers=0)
         networks = {"inception": inception_features(inception.build(weights))}
-        found = figures(model, data, "fid", samples=14, batch_size=4, networks=networks)
+        found = figures(model, reference, "fid", samples=14, batch_size=4, networks=networks)
     assert expected > 1 and found["values"]["fid"] == pytest.approx(expected, rel=1e-4)
     assert found["networks"]["inception"]["resize"].startswith("bilinear to 299x299")
