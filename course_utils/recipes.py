@@ -14,6 +14,8 @@ from . import checkpoints, data, methods
 from .errors import reject
 from .methods.autoencoder import AutoencoderConfig
 from .methods.classifier import ClassifierConfig
+from .methods.gan import GANConfig
+from .methods.gan_losses import LOSSES
 from .methods.vae import VAEConfig
 from .metrics import measure
 from .paths import runs_dir
@@ -78,6 +80,15 @@ def _classifier(config, dataset, epochs, about, **expected) -> Recipe:
     return Recipe("classifier", config, dataset, run, about=about, expected=expected)
 
 
+def _gan(loss, seed) -> Recipe:
+    # One network, number of steps and batch for all losses; the rates are the residual pair's. No average of the weights:
+    # the curves are to show what a loss does, collapses included.
+    run = RunConfig(steps=4000, batch_size=64, lr=2e-4, betas=(0.0, 0.9), seed=seed, log_every=50, eval_every=400,
+                    checkpoint_every=200)
+    about = f"the same pair, steps and batch for each loss; seed {seed}"
+    return Recipe("gan", GANConfig(loss=loss, width=32), "fashion-mnist", run, weights=seed == 0, about=about, watch=("fd_fashion",))
+
+
 RECIPES: dict[str, Recipe] = {
     "ae_fashion_z2": _fashion(AutoencoderConfig(latent_dim=2), "a code that can be drawn"),
     "ae_fashion_z16": _fashion(AutoencoderConfig(latent_dim=16), "the middle of the bottleneck sweep"),
@@ -110,6 +121,7 @@ RECIPES: dict[str, Recipe] = {
     "classifier_cifar10": _classifier(
         ClassifierConfig(shift=4), "cifar10", 24, "features that measure generators", accuracy=0.90
     ),
+    **{f"gan_fashion_{loss}_s{seed}": _gan(loss, seed) for loss in LOSSES for seed in (0, 1)},
 }
 
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
@@ -118,6 +130,7 @@ NOT_YET_RECORDED = (
     "cifar_ae_z128",
     "classifier_fashion",
     "classifier_cifar10",
+    *(f"gan_fashion_{loss}_s{seed}" for loss in LOSSES for seed in (0, 1)),
 )
 
 
