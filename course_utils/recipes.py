@@ -86,7 +86,8 @@ def _gan(loss, seed) -> Recipe:
     run = RunConfig(steps=4000, batch_size=64, lr=2e-4, betas=(0.0, 0.9), seed=seed, log_every=50, eval_every=400,
                     checkpoint_every=200)
     about = f"the same pair, steps and batch for each loss; seed {seed}"
-    return Recipe("gan", GANConfig(loss=loss, width=32), "fashion-mnist", run, weights=seed == 0, about=about, watch=("fd_fashion",))
+    config = GANConfig(loss=loss, width=32)
+    return Recipe("gan", config, "fashion-mnist", run, weights=seed == 0, about=about, watch=("fd_fashion",))
 
 
 RECIPES: dict[str, Recipe] = {
