@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..errors import CourseError
+from ..errors import CourseError, reject
 from .common import (
     Checkpoint,
     Dataset,
     Device,
     Name,
+    Opened,
     Size,
     Split,
     at_least,
@@ -37,42 +38,78 @@ def evaluate(
     size: Size = None,
     batch_size: int = 500,
     seed: int = 0,
+    metrics: Annotated[tuple[str, ...], option("NAME ...")] = (),
+    samples: Annotated[int | None, option("N")] = None,
+    inception_weights: Annotated[Path | None, option("FILE")] = None,
     out: Annotated[Path | None, option("PATH")] = None,
     device: Device = "auto",
 ) -> None:
     """Measure a checkpoint on a whole split: means over images of sums over pixels and latent dimensions.
 
     rec, kl and elbo are in nats, without the likelihood's constant; sse is a squared error in the network's pixel range.
+    With --metrics: how far images drawn from the model's prior are from the split's.
 
     Args:
         batch_size: images at a time; it does not change deterministic terms
         seed: of the codes that are sampled
+        metrics: fid, kid, and on the course's classifiers fd_fashion, kd_fashion, fd_cifar, kd_cifar; for each network
+            also precision_, recall_, density_ and coverage_; a network's name (inception, fashion, cifar): all of its own
+        samples: images to draw for the metrics, 10,000 if not given
+        inception_weights: for fid and kid, in place of the file that pytorch-fid keeps in torch hub's cache
         out: a JSON file to write the measures to
     """
     from ..files import write_json
-    from ..training import evaluate as measure
 
     at_least("batch_size", batch_size, 1)
-    opened = open_checkpoint(checkpoint, device, latent=False)
+    if not metrics and (samples is not None or inception_weights is not None):
+        raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
+    samples = 10_000 if samples is None else samples
+    opened = open_checkpoint(checkpoint, device, latent=bool(metrics))
     images = open_images(opened, dataset, split, size)
     started = time.perf_counter()
-    found = measure(opened.model, images, batch_size=batch_size, seed=seed)
-    speed = len(images) / (time.perf_counter() - started)
-    recorded = opened.facts.get("metrics", {}) if (split, images.name) == ("test", opened.facts.get("dataset")) else {}
-    head = ["term", "measured", *(["recorded"] if recorded else [])]
-    print(f"{opened.label} on {images.name}, {split}: {len(images):,} images {images.shape}")
-    print(table([head, *([name, value, recorded.get(name)][: len(head)] for name, value in found.items())]))
+    if metrics:
+        found = _of_samples(opened, images, metrics, samples, seed, batch_size, inception_weights)
+    else:
+        found = _held_out(opened, images, seed, batch_size)
+    speed = (samples if metrics else len(images)) / (time.perf_counter() - started)
     print(f"{speed:,.0f} images per second on {opened.model.device}")
     if out is not None:
-        about = {
-            "checkpoint": opened.label,
-            "dataset": images.name,
-            "split": split,
-            "images": len(images),
-            "seed": seed,
-        }
-        write_json(out, {**about, "metrics": found, "images_per_second": round(speed, 1)})
+        write_json(out, {"checkpoint": opened.label, **found, "images_per_second": round(speed, 1)})
         print(f"wrote {out}")
+
+
+def _held_out(opened: Opened, images, seed: int, batch_size: int) -> dict:
+    from ..training import evaluate as measure
+
+    found = measure(opened.model, images, batch_size=batch_size, seed=seed)
+    print(f"{opened.label} on {images.name}, {images.split}: {len(images):,} images {images.shape}")
+    print(_beside(found, _recorded(opened, images)))
+    return {"dataset": images.name, "split": images.split, "images": len(images), "seed": seed, "metrics": found}
+
+
+def _of_samples(opened: Opened, images, metrics, samples, seed, batch_size, inception_weights) -> dict:
+    from ..metrics import measure
+
+    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
+    found = measure(opened.model, images, metrics, **settings)
+    values = found.pop("values")
+    same = (opened.facts.get("watched") or {}).get("samples") == samples and seed == 0
+    print(f"{opened.label}: {samples:,} samples against {len(images):,} images of {images.name}, {images.split}")
+    print(_beside(values, _recorded(opened, images) if same else {}))
+    if found["compared"]:
+        print(f"all but the Fréchet distance on {found['compared']:,} of each; kernel distance: mean over subsets, spread")
+    return {**found, "metrics": values}
+
+
+def _recorded(opened: Opened, images) -> dict[str, float]:
+    """What was measured after the training, if these are the same images."""
+    same = (images.split, images.name) == ("test", opened.facts.get("dataset"))
+    return opened.facts.get("metrics", {}) if same else {}
+
+
+def _beside(found: dict[str, float], recorded: dict[str, float]) -> str:
+    head = ["term", "measured", *(["recorded"] if recorded else [])]
+    return table([head, *([name, value, recorded.get(name)][: len(head)] for name, value in found.items())])
 
 
 @command

@@ -23,7 +23,8 @@ class FeatureNetwork:
     """A frozen network whose activations stand for images.
 
     run(module, x): (B, C, H, W) in [0, 1] -> (B, dimension). shape: (C, H, W) of the images it takes; None: gray or RGB
-    at any size. resize: what it does to their size, in words. sha256: hash of its weights, in hex."""
+    at any size. resize: what it does to their size, in words. at_once: images in one pass, which bounds the memory.
+    sha256: hash of its weights, in hex."""
 
     def __init__(
         self,
@@ -34,9 +35,10 @@ class FeatureNetwork:
         dimension: int,
         shape: tuple[int, int, int] | None = None,
         resize: str = "none",
+        at_once: int = 100,
     ):
         self.name, self.module, self.run = name, module, run
-        self.dimension, self.shape, self.resize = dimension, shape, resize
+        self.dimension, self.shape, self.resize, self.at_once = dimension, shape, resize, at_once
         self.train_mode = False
         self.sha256 = tensors.digest(module.state_dict(), {})
 
@@ -49,8 +51,9 @@ class FeatureNetwork:
         if not self.train_mode:
             require_eval(self.module, f"feature network {self.name!r}")
         device = next(self.module.parameters()).device
-        features = self.run(self.module, images.to(device, memory_format=torch.channels_last))
-        return features.float()
+        parts = [images] if self.train_mode else images.split(self.at_once)
+        features = [self.run(self.module, part.to(device, memory_format=torch.channels_last)) for part in parts]
+        return torch.cat(features).float()
 
     def left_in_train_mode(self) -> FeatureNetwork:
         """A copy with a mistake made on purpose, for chapter 05: batch norm uses the statistics of each batch.
@@ -113,7 +116,7 @@ def inception_features(module: nn.Module) -> FeatureNetwork:
     """The 2048 numbers of pytorch-fid's InceptionV3 after its last pooling; gray images become RGB."""
     module = module.to(memory_format=torch.channels_last)
     resize = f"bilinear to {inception.SIDE}x{inception.SIDE} without antialiasing, in the network"
-    return FeatureNetwork("inception", module, _pool3, dimension=inception.DIMENSION, resize=resize)
+    return FeatureNetwork("inception", module, _pool3, dimension=inception.DIMENSION, resize=resize, at_once=25)
 
 
 def _pool3(module: nn.Module, x: Tensor) -> Tensor:

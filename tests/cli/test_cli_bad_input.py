@@ -110,6 +110,21 @@ class TestNumbers:
         refused("traverse", trained, "--dims", "first", says=["dims: got 'first'"])
         refused("evaluate", trained, "--batch-size", 0, says=["batch_size"])
 
+    def test_of_metrics(self, refused, trained, pointwise, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+        measuring = ["evaluate", trained, "--metrics"]
+        refused(*measuring, "fid_fashion", says=["metrics: got 'fid_fashion'", "fd_fashion", "fid, kid"])
+        refused(*measuring, "fd_cifar", "--samples", 1, says=["samples: got 1"])
+        refused(*measuring, "fd_cifar", says=["checkpoint: got 'classifier_cifar10'"])
+        refused("evaluate", pointwise, "--metrics", "fd_cifar", says=["model: got 'Autoencoder'", "no prior"])
+        refused("evaluate", trained, "--samples", 50, says=["--samples", "--metrics NAME"])
+        weights = tmp_path / "weights.pth"
+        refused(*measuring, "fid", "--inception-weights", weights, says=["weights.pth is not a file"])
+        weights.write_bytes(b"cut off")
+        refused(*measuring, "fid", "--inception-weights", weights, says=["has 7 bytes, not 95,628,359", "SHA-256"])
+        (tmp_path / "empty").mkdir()
+        refused(*measuring, "fid", "--dataset", f"folder:{tmp_path / 'empty'}", says=["no picture"])
+
     @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
     def test_devices_that_are_not_there(self, refused, trained, quick):
         refused("generate", trained, "--device", "cuda", says=["device: got 'cuda'", "cpu"])

@@ -19,9 +19,10 @@ import torch
 from cli_helpers import QUICK, draw_pictures, tree
 from PIL import Image
 
-from course_utils import __version__, checkpoints
+from course_utils import __version__, checkpoints, methods
 from course_utils.cli import COMMANDS, main, pictures
 from course_utils.cli.common import table
+from course_utils.metrics import metric_names
 
 COMMAND = [sys.executable, "-m", "course_utils.cli"]
 
@@ -260,6 +261,32 @@ class TestMeasure:
             found["metrics"] == pytest.approx(header["metrics"], rel=1e-5)
             and found["metrics"].keys() == header["metrics"].keys()
         )
+
+    @pytest.fixture
+    def small_classifier(self, tmp_path, monkeypatch):
+        """An untrained classifier of 16x16 images in the place of the shipped one; cached statistics in the test's folder."""
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        model = methods.build("classifier", methods.Classifier.Config(widths=(4, 8)), (3, 16, 16), seed=0)
+        run = tmp_path / "classifier"
+        checkpoints.export(run / "model.safetensors", model, {})
+        (run / "log.csv").write_text("step,loss\n1,1.0\n", encoding="utf-8")
+        checkpoints.publish("classifier_cifar10", run, tmp_path / "checkpoints")
+
+    def test_evaluate_measures_samples(self, course, trained, small_classifier):
+        argv = ["evaluate", trained, "--split", "train", "--metrics", "cifar", "--samples", 30, "--out", "found.json"]
+        done = course(*argv)
+        assert done.code == 0 and "30 samples against" in done.out and "kd_cifar_std" in done.out and "30/30" in done.err
+        found = json.loads(Path("found.json").read_text())
+        assert found["metrics"].keys() == {*metric_names("cifar"), "kd_cifar_std"}
+        assert found["samples"] == 30 and found["reference"]["split"] == "train" and found["networks"]["cifar"]["dimension"] == 8
+        again = course(*argv, "--batch-size", 7)
+        rows = [line.split() for line in done.out.splitlines() if "_cifar" in line]
+        assert len(rows) == 7
+        for name, value in (row[:2] for row in rows):
+            assert float(value) == pytest.approx(found["metrics"][name], rel=1e-5, abs=1e-12)
+        assert again.code == 0
+        repeated = json.loads(Path("found.json").read_text())["metrics"]
+        assert repeated == pytest.approx(found["metrics"], rel=1e-3, abs=1e-6)
 
     def test_list(self, course, shelf):
         shown = course("checkpoints")

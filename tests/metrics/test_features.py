@@ -25,6 +25,17 @@ def test_a_feature_is_the_same_alone_and_in_any_batch():
     torch.testing.assert_close(net.extract(x), torch.cat([net.extract(each[None]) for each in x]), rtol=1e-5, atol=1e-6)
 
 
+def test_no_pass_holds_more_images_than_at_once_unless_left_in_train_mode():
+    net, x, seen = network(), images(25).floats(), []
+    expected = net.extract(x)
+    run = net.run
+    net.at_once, net.run = 10, lambda module, part: seen.append(len(part)) or run(module, part)
+    torch.testing.assert_close(net.extract(x), expected, rtol=1e-5, atol=1e-6)
+    assert seen == [10, 10, 5]
+    net.left_in_train_mode().extract(x)
+    assert seen[3:] == [25]
+
+
 def test_a_network_in_train_mode_is_refused_even_in_one_part():
     net, x = network(), images(9).floats()
     norm = next(part for part in net.module.modules() if isinstance(part, nn.BatchNorm2d))
