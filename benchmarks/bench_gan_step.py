@@ -61,7 +61,7 @@ class Plain:
     """A game as tutorials write it; `iteration` takes an iterator of images and returns the losses."""
 
     def __init__(self, model, args, random=None):
-        self.generator, self.loss, self.random = model.generator_net, model.config.loss, random
+        self.generator, self.loss, self.random = model.generator, model.config.loss, random
         self.critic = model.critic if args.our_layers else PlainCritic(model.critic)
         self.adams = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=BETAS) for net in (self.critic, self.generator)]
         model.train()
@@ -115,7 +115,7 @@ def our_loop(loss, train, args):
     run_config = RunConfig(steps=args.steps, batch_size=args.batch, lr=2e-4, betas=BETAS, accelerator="cpu", checkpoint_every=0)
     options = {"evaluation": None, "hooks": (), "header": {}, "resume": False, "quiet": True}
     run = Run(model, train, replace(run_config, log_every=50), out=args.out, **options)
-    model.generator = torch.Generator()
+    model.rng = torch.Generator()
     model.train()
     start = time.perf_counter()
     while run.step < args.steps:

@@ -82,7 +82,7 @@ def plain_loop(model, loader, steps, device, detach):
 def our_loop(model, train, steps, out):
     """The same number of steps in the course's loop; the seconds it took."""
     run = Run(model, train, replace(OURS, steps=steps), out=out, evaluation=None, hooks=(), header={}, resume=False, quiet=True)
-    model.generator = torch.Generator(model.device)
+    model.rng = torch.Generator(model.device)
     model.train()
     start = perf_counter()
     while run.step < steps:

@@ -77,7 +77,7 @@ def plain_loop(model, loader, steps):
 def our_loop(model, train, steps, out):
     """The same steps in the course's loop; the seconds it took."""
     run = Run(model, train, replace(OURS, steps=steps), out=out, evaluation=None, hooks=(), header={}, resume=False, quiet=True)
-    model.generator = torch.Generator()
+    model.rng = torch.Generator()
     start = time.perf_counter()
     while run.step < steps:
         run._one_step()

@@ -62,15 +62,10 @@ class GAN(Trainable, LatentModel):
     def __init__(self, config: GANConfig, data_shape):
         super().__init__(config, data_shape)
         nets = build_gan(config.network, data_shape, config.latent_dim, config.width)
-        self.generator_net, self.data_range = nets.generator, nets.data_range
+        self.generator, self.data_range = nets.generator, nets.data_range
         self.critic = normalize_spectrum(nets.critic) if config.spectral_norm else nets.critic
         self.game = LOSSES[config.loss]
         self.batches_per_step = config.n_critic or self.game.critic_steps
-
-    def parameters_of(self, player):
-        if player == "generator":  # a Trainable's `generator` is its source of random numbers
-            return list(self.generator_net.parameters())
-        return super().parameters_of(player)
 
     def lr_factor(self, player):
         return self.config.critic_lr_factor if player == "critic" else 1.0
@@ -85,7 +80,7 @@ class GAN(Trainable, LatentModel):
     def decode(self, z: Tensor) -> Tensor:
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise reject("z", tuple(z.shape), f"(B, {self.latent_dim})", "One row per image, one column per latent dimension.")
-        x = self.generator_net(z)
+        x = self.generator(z)
         if self.data_range is None:
             return x
         low, high = self.data_range
@@ -94,7 +89,7 @@ class GAN(Trainable, LatentModel):
     def step(self, x, update):  # x: (n_critic * B, C, H, W)
         for real in self.to_network(self.check_images(x)).chunk(self.batches_per_step):
             terms = self.critic_step(real, update)
-        score = self.critic(self.generator_net(self.noise(len(real), self.latent_dim)))  # (B,)
+        score = self.critic(self.generator(self.noise(len(real), self.latent_dim)))  # (B,)
         loss = self.game.generator(score)
         update("generator", loss)
         return {"generator_loss": loss.detach(), **terms}
@@ -102,7 +97,7 @@ class GAN(Trainable, LatentModel):
     def critic_step(self, real: Tensor, update) -> dict[str, Tensor]:
         """One update of the critic on real images (B, C, H, W) in the network's range, and as many new fakes."""
         with torch.no_grad():  # nothing is sent back into the generator
-            fake = self.generator_net(self.noise(len(real), self.latent_dim))
+            fake = self.generator(self.noise(len(real), self.latent_dim))
         scores = self.critic(torch.cat([real, fake])).chunk(2)  # one pass: no image sees another
         loss, penalty = self.game.critic(*scores), self.penalty(real, fake)
         for weight, value in penalty.values():
@@ -116,7 +111,7 @@ class GAN(Trainable, LatentModel):
         """The penalties this configuration has: name -> (weight, mean over the batch)."""
         config, found = self.config, {}
         if self.game.penalized:
-            eps = torch.rand(len(real), generator=self.generator, device=real.device, dtype=real.dtype)
+            eps = torch.rand(len(real), generator=self.rng, device=real.device, dtype=real.dtype)
             found["penalty"] = config.gp_weight, gradient_penalty(self.critic, real, fake, eps).mean()
         if config.r1_weight:
             found["r1"] = config.r1_weight, r1_penalty(self.critic, real).mean()
@@ -125,4 +120,4 @@ class GAN(Trainable, LatentModel):
     def evaluation_terms(self, x, generator=None):
         """The critic's logits (B,) on held-out images, and on as many fakes: if only training images score high, it overfits."""
         z = torch.randn(len(x), self.latent_dim, generator=generator, device=self.device)
-        return {"real": self.critic(self.to_network(self.check_images(x))), "fake": self.critic(self.generator_net(z))}
+        return {"real": self.critic(self.to_network(self.check_images(x))), "fake": self.critic(self.generator(z))}

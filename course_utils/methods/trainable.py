@@ -28,12 +28,12 @@ class Trainable(Model):
     batches_per_step = 1  # batches of real images in one step's x, which holds them one after the other
 
     # Set by the loop.
-    generator: torch.Generator | None = None  # so that one seed decides every draw
+    rng: torch.Generator | None = None  # so that one seed decides every draw
     progress = 0.0  # share of the run that is done, in [0, 1); schedules read it
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normal noise of this shape, from the run's generator."""
-        return torch.randn(shape, generator=self.generator, device=self.device)
+        return torch.randn(shape, generator=self.rng, device=self.device)
 
     def parameters_of(self, player: str) -> list[nn.Parameter]:
         """The parameters that `update(player, loss)` may change: all, or those of the attribute named like the player."""

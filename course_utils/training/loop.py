@@ -152,7 +152,7 @@ class Run:
 
     def go(self) -> FitResult:
         terms, mark, since = Terms(), time.perf_counter(), self.step
-        self.model.generator = torch.Generator(self.fabric.device)
+        self.model.rng = torch.Generator(self.fabric.device)
         self.model.train()
         try:
             while self.step < self.total:
@@ -169,7 +169,7 @@ class Run:
                     self._save()
             return self._finish()
         finally:
-            self.model.generator = None
+            self.model.rng = None
             if self.log:
                 self.log.close()
 
@@ -180,7 +180,7 @@ class Run:
     def _one_step(self) -> dict[str, torch.Tensor]:
         config, model = self.config, self.model
         seed = mix(config.seed, 2, self.step, self.fabric.global_rank)
-        model.generator.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
+        model.rng.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
         torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
         model.progress = self.step / self.total
         lr = config.lr_at(self.step / (config.lr_steps or self.total))
@@ -255,9 +255,9 @@ def fit(
     at each evaluation. header: facts stored in each state (method, config); a resumed run must agree with them.
     resume=False starts over and deletes the folder's states. quiet: log.csv alone, no progress bar and no TensorBoard.
     Raises CourseError for a batch larger than the data, another run's folder or a full disk, Diverged for a NaN."""
-    model.check_images(train.images[:1])
-    if evaluation is not None:
-        model.check_images(evaluation.images[:1])
+    for data in (train, evaluation):
+        if data is not None:
+            model.check_data(data)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         options = {"out": out, "evaluation": evaluation, "hooks": hooks, "header": header or {}}
         return Run(model, train, config, **options, resume=resume, quiet=quiet).go()

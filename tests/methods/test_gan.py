@@ -219,12 +219,12 @@ def test_a_step_is_the_formulas_one_after_the_other(loss, options):
     model = build(loss=loss, **options)
     game, n = LOSSES[loss], options.get("n_critic", 5 if loss == "wgan-gp" else 1)
     x = pictures(model, 3 * n)
-    model.generator = torch.Generator().manual_seed(7)
+    model.rng = torch.Generator().manual_seed(7)
     terms, asked = collect(model, x)
     assert [player for player, _ in asked] == n * ["critic"] + ["generator"] and model.batches_per_step == n
     random = torch.Generator().manual_seed(7)
     for real, (_, got) in zip((2 * x - 1).chunk(n), asked, strict=False):
-        fake = model.generator_net(torch.randn(3, 4, generator=random))
+        fake = model.generator(torch.randn(3, 4, generator=random))
         r, f = model.critic(real), model.critic(fake)
         want = game.critic(r, f)
         if loss == "wgan-gp":
@@ -236,7 +236,7 @@ def test_a_step_is_the_formulas_one_after_the_other(loss, options):
     torch.testing.assert_close(terms["critic_loss"], want.detach())  # terms are of the last critic step
     torch.testing.assert_close(terms["real"], r.mean().detach())
     torch.testing.assert_close(terms["fake"], f.mean().detach())
-    want = game.generator(model.critic(model.generator_net(torch.randn(3, 4, generator=random))))
+    want = game.generator(model.critic(model.generator(torch.randn(3, 4, generator=random))))
     torch.testing.assert_close(asked[-1][1], want)
     torch.testing.assert_close(terms["generator_loss"], want.detach())
     if loss == "wgan-gp":
@@ -261,14 +261,14 @@ def test_each_player_alone_gets_gradients_in_its_own_step(loss):
 
     model.step(pictures(model, 3 * model.batches_per_step), update)
     assert {name.split(".")[0] for name in got["critic"]} == {"critic"}  # the fakes are cut off from their generator
-    generator = {f"generator_net.{name}" for name, _ in model.generator_net.named_parameters()}
+    generator = {f"generator.{name}" for name, _ in model.generator.named_parameters()}
     assert generator <= got["generator"]
 
     def frozen(player, value):
         before = {name: p.grad for name, p in model.named_parameters()}
         value.backward(inputs=model.parameters_of(player))
         changed = {name for name, p in model.named_parameters() if p.grad is not before[name]}
-        assert changed and all(name.startswith("critic" if player == "critic" else "generator_net") for name in changed)
+        assert changed and all(name.startswith("critic" if player == "critic" else "generator") for name in changed)
         model.zero_grad(set_to_none=True)
 
     model.step(pictures(model, 3 * model.batches_per_step), frozen)
@@ -297,12 +297,12 @@ def test_the_generators_gradient_survives_low_precision():
             torch.clear_autocast_cache()
 
         model.step(pictures(model, 8), update)
-    assert all(p.grad is not None for p in model.generator_net.parameters())
+    assert all(p.grad is not None for p in model.generator.parameters())
 
 
 def test_fakes_and_noise_are_new_in_every_update():
     model, seen = build(n_critic=3), []
-    model.generator_net.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    model.generator.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     model.step(pictures(model, 6), lambda player, loss: None)
     assert len(seen) == 4 and all(z.shape == (2, 4) for z in seen)
     assert len({float(z[0, 0]) for z in seen}) == 4
@@ -348,13 +348,13 @@ def test_a_sample_is_the_same_alone_and_in_any_batch(training):
 def test_it_decodes_and_has_no_encoder():
     model = build().eval()
     z = torch.randn(3, 4)
-    torch.testing.assert_close(model.decode(z), (model.generator_net(z) + 1) / 2)
+    torch.testing.assert_close(model.decode(z), (model.generator(z) + 1) / 2)
     with pytest.raises(CourseError, match="no encoder"):
         model.encode(pictures(model, 1))
     with pytest.raises(CourseError, match=r"\(B, 4\)"):
         model.decode(torch.randn(3, 5))
     game = build((2,), network="mlp").eval()
-    assert torch.equal(game.decode(5 * z), game.generator_net(5 * z))  # points are not clipped
+    assert torch.equal(game.decode(5 * z), game.generator(5 * z))  # points are not clipped
     assert game.sample(7).shape == (7, 2)
 
 
@@ -431,7 +431,7 @@ def test_the_rate_falls_linearly_over_a_horizon_longer_than_the_run(tmp_path):
     model = build(critic_lr_factor=3.0)
     settings = tiny_run(steps=8, lr=0.1, lr_schedule="linear", lr_steps=80, optimizer="sgd")
     run = Run(model, images(64, SHAPE), settings, out=tmp_path, evaluation=None, hooks=(), header={}, resume=False, quiet=True)
-    model.generator, seen = torch.Generator(), []
+    model.rng, seen = torch.Generator(), []
     for _ in range(8):
         run._one_step()
         seen.append([run.optimizers[player].param_groups[0]["lr"] for player in ("generator", "critic")])

@@ -272,7 +272,7 @@ def test_each_update_changes_its_own_player_and_leaves_no_gradient_behind(tmp_pa
         changed[player] = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
         assert all(p.grad is None for p in model.parameters())
 
-    model.generator, run.update = torch.Generator(), watched
+    model.rng, run.update = torch.Generator(), watched
     run._one_step()
     assert list(changed) == list(PLAYERS)
     for player, names in changed.items():

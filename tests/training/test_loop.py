@@ -33,7 +33,7 @@ def prepare(out, model=None, data=None, **changes) -> Run:
         model or tiny_vae(), images() if data is None else data, tiny_run(**changes),
         out=out, evaluation=None, hooks=(), header={}, resume=True, quiet=True,
     )  # fmt: skip
-    run.model.generator = torch.Generator()
+    run.model.rng = torch.Generator()
     return run
 
 
