@@ -5,9 +5,9 @@
 The plain loop is what published code does: float32, contiguous images, torchvision transforms in a DataLoader, and in a
 step 10 forward passes of the discriminator, 2 of the encoder, 3 of the decoder, with gradients into all weights from each
 loss. The discriminator's step does not detach its images there; --detach makes the plain loop do so. Both train the same
-networks with the same losses from the same weights; the course's step is one pass of each network. Rounds alternate, so
-that a machine that slows down slows both; the ratio of each round is taken, and the median reported. Images are the
-course's emoji; operations of a step are counted too.
+networks with the same losses from the same weights; the course's step is one pass of each network, in which BatchNorm
+sees together what the plain loop shows it apart. Rounds alternate, so that a machine that slows down slows both; the ratio
+of each round is taken, and the median reported. Images are the course's emoji; operations of a step are counted too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from course_utils.training import RunConfig
 from course_utils.training.loop import Run
 
 BATCH = 64
-CONFIG = methods.VAEGAN.Config(latent_dim=128, network="vae-gan64")
+CONFIG = methods.VAEGAN.Config(latent_dim=128, network="vae-gan64", gan_loss="minimax")
 OURS = RunConfig(batch_size=BATCH, lr=3e-4, optimizer="rmsprop", checkpoint_every=0, log_every=50)
 
 
