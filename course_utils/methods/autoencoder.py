@@ -81,6 +81,10 @@ class Autoencoder(Trainable, LatentModel):
         """x in the *network's* range (B, C, H, W) -> q(z|x), in float32."""
         return Posterior(at_least_float32(self.encoder(x)))
 
+    def corrupted(self, x: Tensor) -> Tensor:
+        """What the encoder is shown of x in training, both in the network's range: (B, C, H, W) -> (B, C, H, W)."""
+        return x + self.config.input_noise * self.noise(*x.shape) if self.config.input_noise else x
+
     def encode(self, x: Tensor) -> Posterior:
         return self.posterior(self.to_network(self.check_images(x)))
 
@@ -91,8 +95,7 @@ class Autoencoder(Trainable, LatentModel):
 
     def step(self, x, update):  # x: (B, C, H, W)
         target = self.to_network(self.check_images(x))
-        seen = target + self.config.input_noise * self.noise(*x.shape) if self.config.input_noise else target
-        rec = self.mean_image(self.decoder(self.posterior(seen).mean))
+        rec = self.mean_image(self.decoder(self.posterior(self.corrupted(target)).mean))
         loss = sse(target, rec).mean()
         update("model", loss)
         return {"loss": loss.detach(), "sse": loss.detach()}

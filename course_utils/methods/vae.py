@@ -146,7 +146,7 @@ class VAE(Autoencoder):
 
     def step(self, x, update):  # x: (B, C, H, W)
         x = self.to_network(self.check_images(x))
-        posterior = self.posterior(x)  # mean, logvar: (B, Z)
+        posterior = self.posterior(self.corrupted(x))  # mean, logvar: (B, Z)
         raw = self.decoder(posterior.sample(self.noise(*posterior.mean.shape)))
         rec, kl_per_dim, beta = self.nll(x, raw), posterior.kl_per_dim(), self.beta()
         kl = free_bits_kl(kl_per_dim, self.config.free_bits) if self.config.free_bits else kl_per_dim.sum(1).mean()

@@ -94,6 +94,17 @@ def test_denoising_noises_the_input_and_keeps_the_target():
     torch.testing.assert_close(model.evaluation_terms(x)["sse"], sse(x, model.reconstruct(x)))
 
 
+def test_a_denoising_vae_encodes_noisy_images_and_rebuilds_clean_ones():
+    model = build(input_noise=0.5).eval()
+    x = pictures(model)
+    noise = {x.shape: torch.randn(x.shape), (5, 4): torch.randn(5, 4)}
+    model.noise = lambda *shape: noise[shape]
+    terms, _ = collect(model, x)
+    posterior = model.encode(x + 0.5 * noise[x.shape])
+    torch.testing.assert_close(terms["rec"], sse(x, model.decode(posterior.sample(noise[5, 4]))).mean())
+    torch.testing.assert_close(terms["kl"], posterior.kl().mean())
+
+
 def test_free_bits_enter_the_loss_and_not_the_reported_kl():
     model = build(free_bits=2.0)
     x = pictures(model)
