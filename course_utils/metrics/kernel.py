@@ -27,8 +27,8 @@ def kernel_distance(
 ) -> tuple[float, float]:
     """Mean and standard deviation of `squared_mmd` over random subsets of `size` of features x (N, D) and y (M, D).
 
-    Unlike a Fréchet distance its expectation does not depend on the number of samples. size: at most N and M; smaller
-    sets are taken whole. The spread is that of one subset's estimate, not the error of the mean."""
+    Unlike a Fréchet distance its expectation does not depend on the number of samples. A set of fewer
+    than `size` is taken whole. The spread is that of one subset's estimate, not the error of the mean."""
     for name, features in (("x", x), ("y", y)):
         if len(check_features(name, features)) < 2:
             raise reject(name, f"{len(features)} samples", "2 or more", "The estimate pairs different samples.")
@@ -36,11 +36,11 @@ def kernel_distance(
         raise reject("y", tuple(y.shape), f"(M, {x.shape[1]})", "The features of one network.")
     if subsets < 1 or size < 2:
         raise reject("subsets, size", (subsets, size), "1 or more subsets of 2 or more")
-    x, y, size = x.double(), y.double(), min(size, len(x), len(y))
+    x, y = x.double(), y.double()
     found = torch.stack([squared_mmd(_draw(x, size, generator), _draw(y, size, generator)) for _ in range(subsets)])
     return float(found.mean()), float(found.std(correction=0))
 
 
 def _draw(features: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
-    """`size` different rows."""
+    """`size` different rows; all where there are fewer."""
     return features[torch.randperm(len(features), generator=generator)[:size]]

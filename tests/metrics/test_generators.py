@@ -12,7 +12,7 @@ from torch import nn
 from course_utils import data, methods
 from course_utils.errors import CourseError
 from course_utils.methods.gan import GANConfig
-from course_utils.methods.vae import VAEConfig
+from course_utils.methods.vae import VAE, VAEConfig
 from course_utils.metrics import (
     Moments,
     classifier_features,
@@ -54,6 +54,8 @@ def test_samples_do_not_depend_on_the_batch_or_their_number(batch_size):
     assert part.dtype == torch.uint8 and part.shape == (60, *SHAPE)
     assert (part.int() - whole[:60].int()).abs().max() <= 1  # rounding may differ with the batch
     assert (part != whole[:60]).float().mean() < 1e-3
+    values = 255 * model.decode(codes(5, 0, BLOCK + 50, 0))
+    assert (values - whole).abs().max() < 0.501  # the nearest of 256 levels
     alone = model.decode(codes(5, BLOCK + 3, BLOCK + 4, 0))
     assert ((alone * 255).round() - whole[BLOCK + 3]).abs().max() <= 1
 
@@ -127,13 +129,15 @@ def test_fewer_samples_than_dimensions_are_warned_of_and_noted():
         assert figures(samples=9, metrics=["fd_toy"])["notes"] == []
 
 
-def test_the_model_is_measured_in_eval_mode_and_gets_its_modes_back():
-    model = Generator()
-    expected = figures(model)["values"]
+@pytest.mark.parametrize("model", [Generator(), VAE(VAEConfig(latent_dim=3, network="dcgan64"), SHAPE)])
+def test_the_model_is_measured_in_eval_mode_and_gets_its_modes_back(model):
+    expected = figures(model.eval())["values"]
     model.train()
-    before = model.net[1].running_mean.clone()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert any("running_mean" in name for name in before)
     assert figures(model)["values"] == expected
-    assert model.training and model.net[1].training and torch.equal(model.net[1].running_mean, before)
+    assert all(part.training for part in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_a_model_that_goes_on_training_in_eval_mode_is_refused():
