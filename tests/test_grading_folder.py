@@ -1,4 +1,4 @@
-"""A folder of twenty notebooks, most of them wrong or damaged, graded by `course grade` and some by nbgrader."""
+"""A folder of twenty-four notebooks, most of them wrong or damaged, graded by `course grade` and some by nbgrader."""
 
 import csv
 import html
@@ -15,9 +15,9 @@ from submissions import NUMBERS, POINTS, ROOT, TRUNCATED, WRONG, answer_cells, s
 CELL_S = 15  # for a cell or a check; the set-up cells take about 2 s on an idle machine
 
 
-def test_there_are_twenty_and_every_known_wrong_answer_is_among_them():
+def test_there_are_twenty_four_and_every_known_wrong_answer_is_among_them():
     made = submissions()
-    assert len(made) + 1 == 20  # and one that is no notebook at all
+    assert len(made) + 1 == 24  # and one that is no notebook at all
     typed = {n: {"".join(answer_cells(book)[n]["source"]) for k, (book, _, _) in made.items() if "wrong" in k}
              for n in NUMBERS}  # fmt: skip
     assert all(source in typed[n] for n, known in WRONG.items() for source, _ in known)

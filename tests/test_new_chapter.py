@@ -93,6 +93,20 @@ def answer_99_2(answer, fresh):
     yield close(answer, 3), "Not {got:g}."
 '''
 
+ANSWERS = '''\
+"""Chapter 99: right answers, and known wrong ones, each with a phrase of its diagnosis."""
+
+RIGHT = {"99.1": [lambda x: (x**2).mean() ** 0.5], "99.2": [3.0]}
+WRONG = [
+    ("99.1", lambda x: x.square().mean(), "root is missing"),
+    ("99.1", lambda x: x.square().sum().sqrt(), "off by"),
+    ("99.1", lambda x: x.abs(), "one number"),
+    ("99.2", 0, "the mean"),
+    ("99.2", 9, "not 9"),
+    ("99.2", "three", "where a tensor or a number is expected"),
+]
+'''
+
 
 def command(folder, *arguments, seconds=300):
     """`python -m ...` at the top of the copy, with the copy's package."""
@@ -117,6 +131,7 @@ def added(tmp_path_factory):
     before = contents(folder)
     (folder / "notebooks" / "source" / "99_dummy.py").write_text(SOURCE, encoding="utf-8")
     (folder / "course_utils" / "exercises" / "chapter_99.py").write_text(EXERCISES, encoding="utf-8")
+    (folder / "tests" / "exercises" / "chapter_99_answers.py").write_text(ANSWERS, encoding="utf-8")
     command(folder, "course_utils.notebooks", "build")  # make notebooks
     command(folder, "course_utils.notebooks", "build", "--execute", "99")  # make notebooks-run CHAPTERS=99
     after = contents(folder)
@@ -124,9 +139,9 @@ def added(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_files_are_written_and_the_rest_follows(added):
+def test_three_files_are_written_and_the_rest_follows(added):
     folder, changed = added
-    written = {"notebooks/source/99_dummy.py", "course_utils/exercises/chapter_99.py"}
+    written = {"notebooks/source/99_dummy.py", "course_utils/exercises/chapter_99.py", "tests/exercises/chapter_99_answers.py"}
     made = {"notebooks/99_dummy.ipynb", "notebooks/solutions/99_dummy.ipynb", "README.md"}
     assert changed == written | made
     row = next(line for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if "99_dummy" in line)
@@ -144,12 +159,20 @@ def test_the_solution_is_run_and_passes_its_checks(added):
 @pytest.mark.slow
 def test_the_other_tests_take_it_up(added):
     """`make test` runs it unsolved and solved, and holds it to the rules of all chapters."""
-    files = [f"tests/notebooks/test_{name}.py" for name in ("run_exercises", "run_solutions", "committed")]
+    files = [f"tests/notebooks/test_{name}.py" for name in ("run", "committed")]
     printed = command(added[0], "pytest", "-v", "-p", "no:cacheprovider", "-k", "99_dummy or folder_holds", *files)
-    for test in ("run_exercises.py::test_runs_in_time[99_dummy]", "run_solutions.py::test_runs_in_time[99_dummy]",
+    for test in ("run.py::test_runs_in_time[notebooks-99_dummy]", "run.py::test_runs_in_time[solutions-99_dummy]",
                  "test_committed_is_what_the_source_gives[solutions/99_dummy.ipynb]",
                  "test_exercises_belong_to_their_chapter_and_each_is_registered[99_dummy]"):  # fmt: skip
         assert f"{test} PASSED" in printed
+
+
+@pytest.mark.slow
+def test_its_answers_are_tried(added):
+    printed = command(added[0], "pytest", "-v", "-p", "no:cacheprovider", "-k", "99.", "tests/exercises/test_chapters.py")
+    for test in ("references_pass[99.1]", "right_answers_pass[99.2-1]", "wrong_answers_get_their_diagnosis[99.2-3]",
+                 "every_exercise_has_three_wrong_answers_with_their_own_diagnoses[99.1]"):  # fmt: skip
+        assert f"::test_{test} PASSED" in printed
 
 
 @pytest.mark.slow

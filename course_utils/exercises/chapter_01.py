@@ -30,8 +30,8 @@ def reconstruction_loss(x, x_hat):
     ],
 )
 def _reconstruction_loss(answer, fresh):
-    batch, channels, size = fresh.integer(5, 16), 3, 4 * fresh.integer(2, 5)
-    x = fresh.images(batch, channels, size)  # (B, C, H, W)
+    batch, channels, size = 2 * fresh.integer(3, 8) + 1, 3, 4 * fresh.integer(2, 5)  # no two equal: an axis taken for another shows
+    x = fresh.images(batch, channels, size) * torch.linspace(0.2, 1, batch).view(-1, 1, 1, 1)  # (B, C, H, W), dark to bright
     x_hat = fresh.uniform(*x.shape, grad=True)
     got = answer(x, x_hat)
     gap = x - x_hat
@@ -47,6 +47,8 @@ def _reconstruction_loss(answer, fresh):
         differs(got, per_image.sum()),
         f"Your loss is {batch} times too large: summed over the {batch} images as well. The size of a step would then depend on the batch size. Take the mean over images.",
     )
+    yield differs(got, gap.square().sum(0).mean()), "Sum and mean are swapped: averaged over the pixels, summed over the batch. Sum over C, H and W, then take the mean over images."
+    yield differs(got, 1024 * gap.square().mean()), "1024 values are right for 1 x 32 x 32 images only; count those of the images given."
     yield differs(got, gap.square().sum((2, 3)).mean()), "Summed over height and width, but averaged over the channels. An image's error is the sum over C, H and W."
     yield differs(got, gap.abs().flatten(1).sum(1).mean()), "Absolute differences. The squared error squares them: one large miss costs more than many small ones."
     yield differs(got, per_image.sqrt().mean()), "You took the root of each image's error: the distance, not the squared error."
@@ -113,7 +115,7 @@ def _bent_model(fresh):
     ],
 )  # fmt: skip
 def _interpolate(answer, fresh):
-    model, steps = _bent_model(fresh), fresh.integer(5, 10)
+    model, steps = _bent_model(fresh), fresh.integer(11, 17)
     x0, x1 = fresh.images(2, 1, 16).split(1)  # (1, 1, 16, 16) each
     got = answer(model, x0, x1, steps)
     z0, z1 = model.encode(x0).mean, model.encode(x1).mean
@@ -134,6 +136,7 @@ def _interpolate(answer, fresh):
         differs(got, decoded(torch.arange(steps) / steps)),
         "The far end is missing: the last image should be the reconstruction of `x1`. `linspace` includes both ends, `arange(steps) / steps` does not.",
     )
+    yield differs(got, decoded((torch.arange(steps) + 1) / steps)), "The near end is missing: the first image should be the reconstruction of `x0`, at share 0."
     yield differs(got, decoded(torch.linspace(0, 1, steps + 2)[1:-1])), "Both ends are missing: the first and the last image should be the two reconstructions."
     yield differs(got, decoded(torch.arange(steps).float())), "You go on beyond `x1`: the share of the way has to stay between 0 and 1."
     yield differs(got, model.decode(z0 + column * z1)), "The first code keeps its full weight: at share t it should be (1 - t) z0 + t z1."
@@ -146,21 +149,38 @@ def denoising_loss(model, x, std):
 
 
 class _Spy:
-    """Stands for the network: returns a fixed function of what it is given, and remembers it."""
+    """Stands for the network: returns a fixed function of what it is given and of its weight, and remembers it."""
 
     def __init__(self):
-        self.seen = None
+        self.seen, self.calls, self.weight = None, 0, torch.ones((), requires_grad=True)
 
     def __call__(self, x):
-        self.seen = x.detach().clone()
-        return 1.0 + 0.3 * x  # far off, and not half way: then clean and noisy targets would be equally far from the output
+        self.seen, self.calls = x.detach().clone(), self.calls + 1
+        return 1.0 + 0.3 * self.weight * x  # far off, and not half way: then clean and noisy targets would be equally far from the output
 
 
-def _noise_seen(answer, x, std):
-    """One call with a spy for the model: (what was returned, what the network was given, the noise in it)."""
-    spy = _Spy()
-    got = answer(spy, x, std)
-    return got, spy.seen, None if spy.seen is None or spy.seen.shape != x.shape else spy.seen - x
+def _right_noise(noise, x, std):
+    """Verdicts on noise (B, C, H, W) added to x: Gaussian, of standard deviation std, another number everywhere."""
+    seen, spread = x + noise, noise.std()
+    yield differs(noise, torch.zeros_like(x)), "The network sees the clean images: it then learns to copy, not to denoise. Add the noise to its *input*."
+    for axis, those in enumerate(("images of the batch", "channels of an image", "rows of an image", "columns of an image")):
+        same = noise.narrow(axis, 0, 1).expand_as(noise)
+        yield differs(noise, same, rtol=1e-3), f"All {those} get the same noise. Draw it with the shape of `x`: another number for each pixel of each image."
+    yield bool((noise[x == 0] != 0).any()), "Where the image is black there is no noise: you multiply the image by it. Add it instead."
+    yield bool(noise.min() < 0), "Your noise is never negative. `torch.rand` is uniform in [0, 1); Gaussian noise, `torch.randn_like`, darkens as often as it brightens."
+    yield (
+        bool(seen.min() < 0 and seen.max() > 1),
+        "The noisy images were clipped to [0, 1]. On a black background half of the noise is then gone, and what is left only brightens.",
+    )
+    centered = x - x.mean()
+    kept = (seen * centered).mean() / centered.square().mean()
+    yield close(kept, 1.0, atol=0.1), "What the network sees holds {got:.2f} times the image. The image stays whole; the noise is added to it."
+    yield bool(noise.abs().max() > 2.5 * spread), "Your noise ends at a sharp edge, as uniform noise does. Gaussian noise is `torch.randn_like`."
+    yield close(noise.mean(), 0.0, atol=0.1 * std), "The noise has a mean of {got:.2f}: it brightens or darkens all images. Its mean should be 0."
+    yield differs(spread, std**0.5, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the root of `std`. `std` is no variance: multiply standard noise by it."
+    yield differs(spread, std**2, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the square of `std`: it was multiplied twice."
+    yield differs(spread, 1.0, rtol=0.05), "The noise has a standard deviation of 1: it was not scaled by `std`."
+    yield close(spread, std, rtol=0.05), "The noise has a standard deviation of {got:.3f}; asked for {want:.3f}."
 
 
 @exercise(
@@ -178,34 +198,24 @@ def _noise_seen(answer, x, std):
     ],
 )
 def _denoising_loss(answer, fresh):
-    x, std = fresh.images(fresh.integer(12, 20), 1, 32), fresh.number(0.2, 0.4)
-    got, seen, noise = _noise_seen(answer, x, std)
+    x, std = fresh.images(2 * fresh.integer(6, 10) + 1, 3, 20), fresh.number(0.2, 0.4)
+    spy, another = _Spy(), _Spy()
+    got = answer(spy, x, std)
     yield is_scalar(got), "The result has shape {got}; a loss is one number, shape {want}: sum over pixels, mean over the batch."
-    yield equals("called" if seen is not None else "not called", "called"), "The model was never called: it has to see the noisy images."
-    yield same_shape(seen, x), "The network was given images of shape {got}; the noisy images have the shape of the clean ones, {want}."
-    yield differs(noise, torch.zeros_like(x)), "The network sees the clean images: it then learns to copy, not to denoise. Add the noise to its *input*."
-    yield (
-        equals("clipped" if seen.min() >= 0 and seen.max() <= 1 else "free", "free"),
-        "The noisy images were clipped to [0, 1]. On a black background half of the noise is then gone, and what is left only brightens.",
-    )
-    yield differs(noise.mean(), std / 2, rtol=0.03), "Your noise is never negative (`rand`, uniform in [0, 1)). Gaussian noise is `torch.randn_like`."
-    yield (
-        differs(noise[1:], noise[:1].expand_as(noise[1:]), rtol=1e-3),
-        "All images of the batch get the same noise. Draw it with the shape of `x`: another number for each pixel of each image.",
-    )
-    spread = noise.std()
-    yield differs(spread, std**0.5, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the root of `std`. `std` is no variance: multiply standard noise by it."
-    yield differs(spread, std**2, rtol=0.05), "The noise has a standard deviation of {got:.2f}, the square of `std`: it was multiplied twice."
-    yield differs(spread, 1.0, rtol=0.05), "The noise has a standard deviation of 1: it was not scaled by `std`."
-    yield close(spread, std, rtol=0.05), "The noise has a standard deviation of {got:.3f}; asked for {want:.3f}."
-    rec = 1.0 + 0.3 * seen
-    yield differs(got, sse(seen, rec).mean()), "You compare with the *noisy* images. The least error is then reached by reproducing the noise: the target is the clean `x`."
-    yield differs(got, sse(x, seen).mean()), "You compare the noisy images with the clean ones; the network's output is not in the loss."
+    yield spy.calls > 0, "The model was never called: it has to see the noisy images."
+    yield spy.calls == 1, "The model is called more than once. One call is enough, on the noisy images: its output is compared with the clean `x` itself."
+    yield same_shape(spy.seen, x), "The network was given images of shape {got}; the noisy images have the shape of the clean ones, {want}."
+    yield from _right_noise(spy.seen - x, x, std)
+    rec = 1.0 + 0.3 * spy.seen
+    yield differs(got, sse(spy.seen, rec).mean()), "You compare with the *noisy* images. The least error is then reached by reproducing the noise: the target is the clean `x`."
+    yield differs(got, sse(x, spy.seen).mean()), "You compare the noisy images with the clean ones; the network's output is not in the loss."
     yield differs(got, (x - rec).square().mean()), "The squared error is averaged over the pixels. Sum over them, then take the mean over the batch."
+    yield differs(got, (x - rec).square().sum((2, 3)).mean()), "Summed over height and width, but averaged over the channels: an image's error is the sum over C, H and W."
     yield differs(got, sse(x, rec).sum()), "Summed over the batch: take the mean over images."
     yield close(got, sse(x, rec).mean()), "Expected the squared error between `model(noisy)` and the clean `x`, {want:.5g}; got {got:.5g}."
-    again = _noise_seen(answer, x, std)[2]
-    yield differs(again, noise), "Two calls draw the same noise. A network that sees the same noise in every step learns that noise by heart: draw fresh noise each time."
+    yield has_gradient(got, spy.weight), "No gradient reaches the network: was its output detached, or turned into a Python number? It could not learn."
+    answer(another, x, std)
+    yield differs(another.seen, spy.seen), "Two calls draw the same noise. A network that sees the same noise in every step learns that noise by heart: draw fresh noise each time."
 
 
 def channels_first(images):
@@ -248,9 +258,14 @@ def _channels_first(answer, fresh):
         differs(got, turned.flip(2)) and differs(got, turned.flip(3)),
         "Upright or not, they are *turned*: a transposed picture and a flip make a quarter turn. Do not mend a wrong axis order by a second wrong.",
     )
-    yield differs(got, want.flip(2)) and differs(got, want.flip(3)), "The axes are right now, but the pictures are mirrored. Nothing needs to be flipped."
+    mirrored = [want.flip(axes) for axes in ((2,), (3,), (2, 3))]
+    yield all(differs(got, flipped) for flipped in mirrored), "The axes are right now, but the pictures are mirrored. Nothing needs to be flipped."
+    yield differs(got, want.flip(1)), "The pictures stand, but red has become blue: the channels are in reverse order."
     yield differs(got, want / 255), "The pictures stand, but their values were divided by 255. The contract is uint8 in, uint8 out."
+    yield isinstance(got, torch.Tensor), "The pictures stand, but in a numpy array. The contract is a tensor in, a tensor out."
     yield equals(str(got.dtype), "torch.uint8"), "The pictures stand, but they are {got} now. The contract is uint8 in, uint8 out."
     yield close(got, want), "Not the same pictures with the channels first: {error:.0f} gray levels off somewhere."
     yield same_shape(answer(wide), wide.permute(0, 3, 1, 2)), "Images that are wider than high come out as {got} instead of {want}."
     yield close(answer(wide), wide.permute(0, 3, 1, 2)), "Right for square images, wrong for others."
+    gray = wide[..., :1]
+    yield same_shape(answer(gray), gray.permute(0, 3, 1, 2)), "Images of one channel come out as {got} instead of {want}."

@@ -32,8 +32,11 @@ def reparameterize(answer, fresh):
     yield same_shape(got, mu), "The result has shape {got}; one sample per row of `mu` means {want}."
     yield differs(got, mu + noise * logvar), "You scale the noise by `logvar`, which is often negative. The standard deviation is `exp(logvar / 2)`."
     yield differs(got, mu + noise * logvar.exp()), "You scale the noise by the variance, `exp(logvar)`. Its square root is the standard deviation."
+    yield differs(got, mu + noise * logvar.exp() / 2), "`exp(logvar) / 2` is half the variance. Half of the *logarithm* gives the root: `exp(logvar / 2)`."
+    yield differs(got, mu + noise * logvar.sqrt()), "The root of `logvar`: it is a logarithm, so often negative, and the root NaN. The standard deviation is `exp(logvar / 2)`."
     yield differs(got, mu + std), "Your sample is `mu + std`: the noise is not used, so it is the same every time."
     yield differs(got, noise + mu * std), "You scale `mu`. It is the noise that is stretched by the standard deviation; `mu` only shifts it."
+    yield close(answer(mu, logvar, 0 * noise), mu), "Where `noise` is 0 the sample, `mu + std * noise`, should be `mu`. Use the noise that is given, and draw none of your own."
     yield close(got, mu + noise * std), "Expected `mu + std * noise`; the largest difference is {error:.2g}."
     yield has_gradient(got, mu, logvar), "No gradient reaches `mu` or `logvar`: was something detached, or drawn with `torch.normal(mu, std)`?"
 
@@ -51,7 +54,7 @@ def reparameterize(answer, fresh):
     ],
 )
 def kl_to_prior(answer, fresh):
-    batch, width = fresh.integer(5, 40), fresh.integer(3, 33)
+    batch, width = fresh.integer(5, 16), fresh.integer(17, 30)  # never equal, never 32
     mu, logvar = fresh.normal(2, batch, width, grad=True)  # each (B, Z)
     got = answer(mu, logvar)
     per_dim = 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
@@ -66,6 +69,8 @@ def kl_to_prior(answer, fresh):
         "the average silently weakens it, as if beta were 1 / Z.",
     )
     yield differs(got, 2 * want), "Twice too large: the 1/2 in front is missing."
+    yield differs(got, want / batch), "Divided by the number of images. The mean over the batch comes last, in the loss: one image's KL does not depend on the others."
+    yield differs(got, want + 0.5 * width), "The -1 is missing: the KL of the prior to itself would not be 0."
     yield differs(got, -want), "The sign is turned around. A KL is never negative; as a loss you would push the posterior away from the prior."
     wrong = 0.5 * (mu**2 + (2 * logvar).exp() - 1 - 2 * logvar).sum(1)
     yield differs(got, wrong), "You take `logvar` for the logarithm of the standard deviation. It is that of the variance: `exp(logvar)` is already sigma squared."
@@ -96,10 +101,10 @@ def negative_elbo(x, mean, mu, logvar, variance):
     ],
 )
 def _negative_elbo(answer, fresh):
-    batch, width, size = fresh.integer(6, 20), fresh.integer(3, 17), 4 * fresh.integer(2, 5)
-    x = fresh.images(batch, fresh.integer(1, 4), size)  # (B, C, H, W)
+    batch, width, size = 2 * fresh.integer(3, 10) + 1, 2 * fresh.integer(2, 9), 4 * fresh.integer(2, 5)  # odd, even, even
+    x = fresh.images(batch, 3, size)  # (B, C, H, W)
     mean = fresh.uniform(*x.shape, grad=True)
-    mu, logvar = fresh.normal(2, batch, width, grad=True)
+    mu, logvar = fresh.normal(batch, width, grad=True), fresh.normal(batch, width, mean=-1.0, grad=True)  # (B, Z) each
     variance = fresh.number(0.6, 0.9)
     got = answer(x, mean, mu, logvar, variance)
     sse, kl = (x - mean).square().flatten(1).sum(1), vae.kl_standard_normal(mu, logvar)
@@ -116,9 +121,14 @@ def _negative_elbo(answer, fresh):
         f"Your KL is {width} times too small: averaged over the latents while the error is summed over the pixels. It is as if beta were 1 / {width}.",
     )
     yield differs(got, (rec / pixels + kl / width).mean()), "Both terms are averaged over their own dimensions, so beta is off by their ratio. Sum both."
+    yield differs(got, (x - mean).square().sum((2, 3)).mean() / (2 * variance) + kl.mean()), "The error is averaged over the channels. An image's error is the sum over C, H and W."
+    yield differs(got, rec.mean() + kl.sum()), "The error's mean over the batch is right, but the KL is summed over the batch. Take the mean of both."
     yield differs(got, (rec + kl).sum()), "Summed over the batch: the size of the step would then depend on the batch size. Take the mean over images."
     yield differs(got, (sse + kl).mean()), "That is sse + KL, the case variance = 1/2. For this variance the squared error is divided by 2 * variance."
     yield differs(got, (sse / variance + kl).mean()), "The 1/2 of the Gaussian's exponent is missing: divide the squared error by 2 * variance."
+    yield differs(got, (sse / 2 * variance + kl).mean()), "`/ 2 * variance` divides by 2, then *multiplies* by the variance. Write `/ (2 * variance)`."
+    constants = [(rec + kl).mean() + 0.5 * pixels * math.log(v) for v in (variance, 2 * math.pi * variance)]
+    yield all(differs(got, constant) for constant in constants), "The Gaussian's constant, a logarithm of the variance for each pixel, is in it. No parameter changes it: leave it out."
     yield differs(got, (sse / (2 * variance**2) + kl).mean()), "`variance` is already sigma squared; you squared it again."
     yield differs(got, (rec - kl).mean()), "The KL has the wrong sign: minimizing this loss would make the KL as large as it can be."
     yield differs(got, -(rec + kl).mean()), "That is the ELBO itself. A loss is minimized: return the *negative* ELBO."
@@ -167,12 +177,15 @@ def importance_weighted_bound(answer, fresh):
     yield same_shape(got, (batch,)), "The result has shape {got}; one bound per image means {want}: average over the first axis, the K samples."
     yield differs(got, log_w.mean(0)), "That is the mean of the logarithms: the ELBO with K samples. Average the weights, then take the logarithm."
     yield differs(got, log_w.logsumexp(0)), "That is the logarithm of the *sum*. The bound is of the mean: subtract log K, or it grows with K for no reason."
+    yield differs(got, log_w.logsumexp(0) - math.log(batch)), "You divide by the number of images. The mean is over the K samples: subtract log K."
     yield differs(got, log_w.logsumexp(0) - k), "You subtract K. Dividing by K inside the logarithm subtracts log K."
     yield differs(got, log_w.max(0).values), "That is the best sample only."
     yield close(got, want), "Expected log of the mean weight; the largest difference is {error:.2g}."
-    low = answer(log_w - 600)  # the log-densities of images are that small, and exp(-600) is 0 in float32
-    yield finite(low), "For log-weights near -600, as images have, {got} of {want} results are not finite: `exp` underflows. `torch.logsumexp` does not."
-    yield close(low, want - 600), "For log-weights near -600 the result is off by {error:.2g}: work with logarithms throughout."
+    # As images have: far below what `exp` can hold, in float64 too, and hundreds apart.
+    low = 40 * log_w - torch.linspace(200, 1200, batch)
+    got_low = answer(low)
+    yield finite(got_low), "For log-weights of hundreds, as images have, {got} of {want} results are not finite: `exp` underflows or overflows. `torch.logsumexp` does not."
+    yield close(got_low, log_mean_exp(low)), "For log-weights of hundreds, as images have, the result is off by {error:.2g}: work with logarithms throughout."
     yield has_gradient(got, log_w), "No gradient reaches the log-weights: was something detached?"
 
 
@@ -190,7 +203,7 @@ def importance_weighted_bound(answer, fresh):
     ],
 )
 def log_posterior(answer, fresh):
-    batch, width = fresh.integer(5, 20), fresh.integer(2, 6)
+    batch, width = fresh.integer(6, 20), fresh.integer(2, 6)  # never equal
     z, mu, logvar = fresh.normal(3, batch, width)
     got, want, std = answer(z, mu, logvar), gaussian_log_prob(z, mu, logvar), (logvar / 2).exp()
     normal = torch.distributions.Normal
@@ -201,5 +214,7 @@ def log_posterior(answer, fresh):
     )
     yield differs(got, normal(mu, logvar.exp()).log_prob(z).sum(1)), "Now the *variance* stands where `Normal` expects a standard deviation: the same mistake, one square further."
     yield differs(got, normal(mu, std).log_prob(z).mean(1)), "The mean over the latent dimensions. Log-densities of independent dimensions add up."
+    yield differs(got, want + 0.5 * (width - 1) * math.log(2 * math.pi)), "The constant log(2 pi) / 2 is there once. It belongs to each of the latent dimensions."
+    yield differs(got, -want), "The sign is turned around: that is the *negative* log-density."
     yield differs(got, want + 0.5 * width * math.log(2 * math.pi)), "The constant log(2 pi) / 2 per dimension is missing: a bound compared with log p(x) needs all constants."
     yield close(got, want), "Not the log-density of N(mu, exp(logvar)); the largest difference is {error:.2g}."

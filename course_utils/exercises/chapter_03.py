@@ -34,10 +34,10 @@ def beta_vae_loss(x, mean, mu, logvar, beta):
     ],
 )
 def _beta_vae_loss(answer, fresh):
-    batch, width, size = fresh.integer(6, 20), fresh.integer(6, 17), 4 * fresh.integer(2, 5)
-    x = fresh.images(batch, fresh.integer(1, 4), size)  # (B, C, H, W)
+    batch, width, size = 2 * fresh.integer(3, 10) + 1, 2 * fresh.integer(3, 9), 4 * fresh.integer(2, 5)  # odd, even, even
+    x = fresh.images(batch, 3, size)  # (B, C, H, W)
     mean = fresh.uniform(*x.shape, grad=True)
-    mu, logvar = fresh.normal(2, batch, width, grad=True)
+    mu, logvar = fresh.normal(batch, width, grad=True), fresh.normal(batch, width, mean=-1.0, grad=True)  # (B, Z) each
     beta = fresh.number(1.6, 2.3)  # its square is below the width: beta / width and 1 / beta are different mistakes
     got = answer(x, mean, mu, logvar, beta)
     rec, kl = vae.sse(x, mean), vae.kl_standard_normal(mu, logvar)
@@ -61,6 +61,8 @@ def _beta_vae_loss(answer, fresh):
         differs(got, (rec / x[0].numel() + beta * kl).mean()),
         f"The error is averaged over the {x[0].numel()} pixels, so your beta acts as {x[0].numel()} times beta: every point collapses to a KL of zero.",
     )
+    yield differs(got, (x - mean).square().sum((2, 3)).mean() + beta * kl.mean()), "The error is averaged over the channels. An image's error is the sum over C, H and W."
+    yield differs(got, (rec / x[0].numel() + beta * kl / width).mean()), "Error and KL are averaged over their own dimensions, so your beta acts as beta times their ratio. Sum both."
     yield differs(got, (rec + beta**2 * kl).mean()), "The KL is weighted with beta squared."
     yield differs(got, (rec + beta * kl).sum()), "Summed over the batch: the size of the loss would then depend on the batch size. Take the mean over images."
     yield close(got, (rec + beta * kl).mean()), "Expected the batch mean of sse + beta * KL, {want:.5g}; got {got:.5g}."
@@ -90,6 +92,8 @@ def _linear_schedule(answer, fresh):
     steps = [0, 1, warmup // 3, warmup - 1, warmup, warmup + 1, 2 * warmup + warmup // 2]
     yield is_scalar(answer(0, warmup, beta)), "The result has shape {got}; the weight at one step is one number."
     got = [answer(step, warmup, beta) for step in steps]
+    lost = next((step for step, weight in zip(steps, got, strict=True) if weight is None), None)
+    yield lost is None, f"At step {lost} of a warm-up of {warmup} the function returns None: is a `return` missing on that way through it?"
 
     def like(formula):
         return [formula(step) for step in steps]
@@ -100,17 +104,19 @@ def _linear_schedule(answer, fresh):
         f"The ramp goes on beyond the warm-up: at two and a half times `warmup` your weight is {2.5 * beta:.2f} where beta is {beta:.2f}.",
     )
     yield differs(got, like(lambda s: min(1, s / warmup))), "Your schedule ends at 1, whatever beta is."
+    yield differs(got, like(lambda s: min(1, beta * s / warmup))), "Clipped at 1, whatever beta is: clip the share of the warm-up, and multiply by beta after that."
     yield (
         differs(got, like(lambda s: min(beta, s / warmup))),
         f"Clipped at the right height, with the wrong slope: it rises by 1 per warm-up and needs {beta:.1f} warm-ups to arrive.",
     )
     yield differs(got, like(lambda s: beta * min(1, (s + 1) / warmup))), "One step early: at step 0 the weight should be 0, and beta is reached at step `warmup`, not before."
+    yield differs(got, like(lambda s: beta * min(1, s / (warmup - 1)))), "One step early: it reaches beta at step `warmup` - 1. From step 0 to step `warmup` there are `warmup` steps."
     yield differs(got, like(lambda s: beta * min(1, s / (warmup + 1)))), "One step late: beta is reached at step `warmup` itself."
     yield (
         differs(got, like(lambda s: beta * min(s, warmup - 1) / warmup)),
         "It stops one step short and never reaches beta. So does the published schedule of the next exercise.",
     )
-    stairs = "`//` rounds down: the weight is 0 during the whole warm-up and then jumps. Divide with `/`."
+    stairs = "The weight is 0 during the whole warm-up and then jumps. `//` does that, it rounds down: divide with `/`."
     yield differs(got, like(lambda s: beta * min(1, s // warmup))), stairs
     yield differs(got, like(lambda s: beta * (s // warmup))), stairs
     yield differs(got, like(lambda s: beta * (s / warmup % 1))), "After the warm-up it falls back to 0 and starts again: that is a cyclical schedule."
@@ -224,8 +230,8 @@ def information_gap(information, entropy):
     ],
 )
 def _information_gap(answer, fresh):
-    factors = fresh.integer(3, 7)
-    dims = factors + fresh.integer(2, 6)
+    factors = fresh.integer(3, 6)
+    dims = factors + fresh.integer(9, 12)  # more than any factor here has values
     entropy = fresh.integers(factors, low=3, high=12).float().log()  # (F,), of that many equally frequent values
     information = fresh.uniform(factors, dims, low=0.02, high=0.95) * entropy[:, None]  # (F, Z)
     got = answer(information, entropy)
@@ -244,6 +250,7 @@ def _information_gap(answer, fresh):
     yield differs(got, (best - ranked[:, 1:].mean(1)) / entropy), others.format("the mean of")
     yield differs(got, (best - ranked.mean(1)) / entropy), "You subtract the mean over all dimensions. It hides a second one that knows just as much: subtract the *second best*."
     yield differs(got, (best - ranked[:, -1]) / entropy), others.format("the worst of")
+    yield all(differs(got, sign * (ranked[:, -2] - ranked[:, -1]) / entropy) for sign in (1, -1)), "You compare the two that know *least*: `sort` puts the smallest first unless told otherwise."
     yield differs(got, gap / best), "Divided by the best dimension's information: a factor that nobody knows could still score 1. Divide by the factor's entropy."
     bits = "Mixed units: information is in nats, your entropy in bits (log 2 = 0.69 nats). `entropy` is in nats already."
     yield differs(got, gap * math.log(2) / entropy), bits

@@ -78,8 +78,8 @@ def _unfit(exercise: Exercise, answer: Any) -> Outcome | None:
     """The outcome where there is nothing to run: no attempt, or a value where a function belongs."""
     outcome = Outcome(exercise.number, exercise.name, FAILED)
     if exercise.is_value:
-        blank = answer is None or answer is ... or (isinstance(answer, (tuple, list)) and any(p is ... for p in answer))
-        if blank:
+        parts = answer if isinstance(answer, (tuple, list)) else [answer]
+        if any(part is None or part is ... for part in parts):
             return replace(outcome, state=NOT_ATTEMPTED)
         if callable(answer):
             text = f"`{exercise.name}` is {describe(answer)}; write the answer itself: {exercise.name} = ..."

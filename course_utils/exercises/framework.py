@@ -42,7 +42,7 @@ of mending it wrongly. `"stretch"`: an implement exercise beyond the chapter's g
 **No diagnosis is shown that the reference would get as well**: when a verdict is false, the reference is run on the
 same draw, and if it fails there too (a known mistake that is right by accident), the check draws again. A check that
 the reference never passes is reported as broken, never as the student's mistake. Still, draw where mistakes show.
-**Tests**: the fixtures `accepts(number, answer)` and `rejects(number, answer, phrase)`, `tests/exercises/conftest.py`.
+**Tests**: list known answers in `tests/exercises/chapter_NN_answers.py`; `test_chapters.py` beside it says how.
 """
 
 from __future__ import annotations

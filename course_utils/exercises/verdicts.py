@@ -97,10 +97,20 @@ def _plain(value):
     return value.strip().casefold() if isinstance(value, str) else value
 
 
+def _no_list(got, want) -> None:
+    """A diagnosis for a list where a tensor is wanted: the notebook goes on with tensor methods."""
+    if isinstance(want, torch.Tensor) and want.ndim and isinstance(got, (list, tuple)):
+        mend = ": `torch.stack` makes one of a list" if isinstance(got, list) else ""
+        raise Diagnosis(f"The answer is {describe(got)} where one tensor is expected{mend}.")
+
+
 def close(got, want, *, rtol: float | None = None, atol: float | None = None) -> Verdict:
     """True when both agree within rounding (or `rtol`, `atol`); a different shape is a diagnosis of its own.
 
     Message: {got}, {want} (numbers, where they differ most), {error}, {factor}."""
+    _no_list(got, want)
+    if isinstance(want, torch.Tensor) and want.ndim and isinstance(got, np.ndarray):
+        raise Diagnosis(f"The answer is a numpy {describe(got)} where a tensor is expected: stay with torch.")
     ours, theirs = as_tensor(got), as_tensor(want)
     if ours.shape != theirs.shape:
         raise Diagnosis(f"The answer has shape {tuple(ours.shape)}; expected {tuple(theirs.shape)}.")
@@ -123,6 +133,7 @@ def differs(got, wrong, *, rtol: float | None = None) -> Verdict:
 
 def same_shape(got, want) -> Verdict:
     """`want`: a tensor, or a shape as a tuple. Message: {got}, {want} (shapes)."""
+    _no_list(got, want)
     shape = tuple(want.shape) if isinstance(want, (torch.Tensor, np.ndarray)) else tuple(want)
     ours = tuple(as_tensor(got).shape)
     return Verdict(ours == shape, {"got": ours, "want": shape})

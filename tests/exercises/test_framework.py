@@ -103,7 +103,7 @@ class TestDiagnoses:
         assert framework.examine("90.2", library).state == FAILED
         assert framework.examine("90.2", other).state == FAILED
 
-    @pytest.mark.parametrize("blank", [None, ..., (1, ...)])
+    @pytest.mark.parametrize("blank", [None, ..., (1, ...), (1, None)])
     def test_values_not_filled_in(self, blank):
         assert framework.examine("90.3", blank).state == NOT_ATTEMPTED
 
