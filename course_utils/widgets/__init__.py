@@ -3,8 +3,10 @@ runs, or with COURSE_STATIC=1, they show a picture of what the panel does instea
 
 from .attributes import AttributeExplorer
 from .factors import FactorExplorer
+from .frechet import FrechetExplorer
 from .games import GameExplorer, ModeExplorer
 from .latent import LatentExplorer
 from .paths import InterpolationExplorer, TraversalExplorer
 
-__all__ = ["AttributeExplorer", "FactorExplorer", "GameExplorer", "InterpolationExplorer", "LatentExplorer", "ModeExplorer", "TraversalExplorer"]
+__all__ = ["AttributeExplorer", "FactorExplorer", "FrechetExplorer", "GameExplorer", "InterpolationExplorer"]
+__all__ += ["LatentExplorer", "ModeExplorer", "TraversalExplorer"]
