@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
 from ..errors import reject
@@ -62,9 +63,12 @@ def training_curves(
         ends.append(f"{name} {last[-1]:.4g}" if len(last) else name)
         _one_label(axes, name)
     label = TERMS.get(term, term)
-    axes.set(
-        xlabel="step", ylabel=label, title=title or label[0].upper() + label[1:], yscale="log" if log else "linear"
-    )
+    axes.set(xlabel="step", ylabel=label, title=title or label[0].upper() + label[1:])
+    if log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend()
     held = any(f"val_{term}" in run for run in curves.values())
     how = " Faint lines: training batches; lines with dots: held-out images." if held else ""
