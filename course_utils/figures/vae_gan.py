@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
 from ..errors import reject
@@ -105,6 +106,10 @@ def paired_errors(errors: Mapping[str, tuple], names: tuple[str, str], *, title:
         axes.plot(first, second, ".", color=color, ms=5, alpha=0.5)
         axes.plot([low, high], [low, high], "--", color=MUTED, lw=1.2)
         axes.set(xscale="log", yscale="log", xlabel=f"{measure}, {names[0]}", ylabel=f"{measure}, {names[1]}")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.set_title(f"{names[1]} nearer in {wins} of {len(first)}")
         facts.append(f"{measure}: {names[1]} nearer in {wins} of {len(first)}")
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
