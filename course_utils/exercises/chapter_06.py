@@ -76,8 +76,9 @@ def decoder_loss(feat, d_rec, d_fake, gamma):
 )
 def _decoder_loss(answer, fresh):
     batch = 2 * fresh.integer(3, 9) + 1
-    feat = fresh.uniform(batch, low=50.0, high=200.0, grad=True)
-    d_rec, d_fake = fresh.normal(batch, mean=-1.0, std=2.0, grad=True), fresh.normal(batch, mean=-1.5, std=2.0, grad=True)
+    exact = {"dtype": torch.float64, "grad": True}  # one number is compared: two mistakes must not meet by rounding
+    feat = fresh.uniform(batch, low=50.0, high=200.0, **exact)
+    d_rec, d_fake = (fresh.normal(batch, mean=mean, std=2.0, **exact) for mean in (-1.0, -1.5))
     gamma = fresh.number(0.02, 0.09)
     got = answer(feat, d_rec, d_fake, gamma)
     rec, fake = F.softplus(-d_rec), F.softplus(-d_fake)
@@ -115,7 +116,7 @@ class _Discriminator:
     """(B, C, H, W) -> (features, logits (B,)): each image's logit is a curved function of the image alone."""
 
     def __init__(self, fresh, pixels: int):
-        self.weight = fresh.normal(pixels, 2, std=2.0 / pixels**0.5, grad=True)
+        self.weight = fresh.normal(pixels, 2, std=2.0 / pixels**0.5, dtype=torch.float64, grad=True)
 
     def __call__(self, images):
         features = images.flatten(1) @ self.weight  # (B, 2)
@@ -140,7 +141,7 @@ class _Discriminator:
 def _discriminator_loss_of(answer, fresh):
     batch, shape = 2 * fresh.integer(2, 5) + 1, (3, 2 * fresh.integer(3, 6), 6)
     discriminator = _Discriminator(fresh, shape[0] * shape[1] * shape[2])
-    x, rec, fake = (fresh.normal(batch, *shape, mean=mean, grad=True) for mean in (0.3, 0.0, -0.3))
+    x, rec, fake = (fresh.normal(batch, *shape, mean=mean, dtype=torch.float64, grad=True) for mean in (0.3, 0.0, -0.3))
     got = answer(discriminator, x, rec, fake)
     d_real, d_rec, d_fake = (discriminator(images)[1].detach() for images in (x, rec, fake))
     parts = F.softplus(-d_real), F.softplus(d_rec), F.softplus(d_fake)
