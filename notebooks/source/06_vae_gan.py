@@ -203,7 +203,7 @@ check("6.2")
 # A colleague writes the discriminator's loss. The formula is right, and the discriminator learns. But the decoder behaves as if there
 # were no discriminator at all. Their loop clears all gradients once per iteration; then it calls `backward()` on the
 # discriminator's loss and on the decoder's GAN term, here in the paper's minimax form; then all optimizers step. Run this cell and the
-# one below it. What is left of the gradient for the decoder? Find the mistake, and mend it.
+# one below it, which prints the norm of the gradient that each network holds. What is left for the decoder, and why? Mend the mistake.
 
 # %% tags=["exercise"]
 def discriminator_loss_of(discriminator, x, rec, fake):
@@ -222,23 +222,26 @@ def discriminator_loss_of(discriminator, x, rec, fake):
 # %%
 student = copy.deepcopy(gan).requires_grad_(True)
 x, noise = student.to_network(some), torch.randn(len(some), student.latent_dim, generator=torch.Generator().manual_seed(1))
-rec, fake = student.decoder(student.posterior(x).mean), student.decoder(noise)
 
 def gradient_of(part):
+    """The norm of the gradient that lies in a network's weights, ready for its optimizer's next step."""
     return torch.cat([p.grad.flatten() for p in part.parameters() if p.grad is not None] or [torch.zeros(1)]).norm()
 
-discriminator_loss_of(student.discriminator, x, rec, fake).backward(retain_graph=True)
-print(f"after the discriminator's backward(): gradient in the discriminator {gradient_of(student.discriminator):8.4f}, in the decoder {gradient_of(student.decoder):8.4f}")
-judged = [student.discriminator(images)[1] for images in (rec, fake)]
-decoder_gan_loss(*judged, kind="minimax").mean().backward()
-print(f"after the decoder's backward() too:   gradient in the decoder {gradient_of(student.decoder):8.4f}")
+for kind in ("minimax", "non-saturating"):
+    student.zero_grad()
+    rec, fake = student.decoder(student.posterior(x).mean), student.decoder(noise)
+    discriminator_loss_of(student.discriminator, x, rec, fake).backward(retain_graph=True)
+    print(f"{kind:15s} after the discriminator's backward(): discriminator {gradient_of(student.discriminator):8.4f}, decoder {gradient_of(student.decoder):8.4f}")
+    logits = [student.discriminator(images)[1] for images in (rec, fake)]
+    decoder_gan_loss(*logits, kind=kind).mean().backward()
+    print(f"{kind:15s} after the decoder's backward(), too: decoder {gradient_of(student.decoder):8.4f}")
 
 # %% tags=["check"]
 check("6.3")
 
 # %% [markdown]
 # In the minimax game one player's gain is the other's loss, so the two gradients that met in the decoder were opposite numbers. With the
-# non-saturating form they would not have cancelled completely, and the mistake would be harder to see: training only gets worse.
+# non-saturating form they did not cancel completely. There the same mistake is harder to see: something is learned, only not well.
 #
 # ### Who sees which: a proof by gradients
 #
@@ -380,7 +383,7 @@ figures.samples(models, 12, columns=12)
 
 # %% [markdown]
 # Look at the two rows with the two questions of chapter 05. Does a sample look like an emoji (precision)? Are they as different as emoji
-# are (recall)? Sharp is not yet right: a discriminator likes edges also where they outline nothing.
+# are (recall)? Sharp is not yet right.
 #
 # ## What gamma does
 #
@@ -423,9 +426,8 @@ figures.reconstructions({"before": gan, **{name: model for name, (model, _) in r
 
 # %% [markdown]
 # With $\gamma = 0$ nothing in the decoder's loss knows *which* image to paint, and its reconstructions drift away from the images. With a
-# hundred times the weight they come nearer, and $L_\mathrm{GAN}$ rises: the discriminator tells them from real ones more easily. Both
-# ends are known to you: one is a GAN whose codes are wasted, the other a VAE with another error, and nobody who sees to it that
-# its pictures look real.
+# hundred times the weight they come nearer, and $L_\mathrm{GAN}$ rises: the discriminator tells them from real ones more easily. You know
+# both ends: one is a GAN whose encoder works for nothing, the other a VAE with another error. Gamma says where between them a model is.
 #
 # ## What breaks: the pupil holds the ruler
 #
@@ -456,10 +458,10 @@ for name, model in (("as it should be", sound), ("sees L_feat", broken)):
 # **attribute vector** is the mean step from one twin to the other.
 
 # %% tags=["figure"]
-woman, shown, twins, bases = contrast(train, "gender", "woman", "man")
-pairs = [key for key in dict.fromkeys(twins) if len({shown[i].item() for i, k in enumerate(twins) if k == key}) == 2][:60:6]
-rows_of = {kind: [next(i for i, k in enumerate(twins) if k == key and shown[i] == kind) for key in pairs] for kind in (False, True)}
-figures.image_grid(torch.cat([woman.floats(rows_of[False]), woman.floats(rows_of[True])]), columns=len(pairs),
+people, shows, twins, _ = contrast(train, "gender", "woman", "man")
+rows_of = {key: [i for i, twin in enumerate(twins) if twin == key] for key in dict.fromkeys(twins)}
+pairs = [sorted(rows, key=lambda i: shows[i].item()) for rows in rows_of.values() if len(rows) == 2 and shows[rows].sum() == 1][:60:6]
+figures.image_grid(torch.cat([people.floats([pair[k] for pair in pairs]) for k in (0, 1)]), columns=len(pairs),
                    title="Twins: a man above, a woman below, all else the same",
                    alt="Ten pairs of emoji, above a man and below a woman in the same role and with the same skin tone.")
 
@@ -548,7 +550,7 @@ rows = []
 for label, question in SLIDERS.items():
     images, has, twins, groups = contrast(every, *question)
     if question[0] == "hair":                                       # the plain person alone, split by skin tone
-        bald = {base for base, shows in zip(groups, has.tolist(), strict=True) if shows}
+        bald = {base for base, shown in zip(groups, has.tolist(), strict=True) if shown}
         kept = [i for i, base in enumerate(groups) if base in bald]
         images, has, twins = images.subset(torch.tensor(kept)), has[kept], [twins[i] for i in kept]
         groups = images.attributes["skin_tone"]
