@@ -162,12 +162,13 @@ def _discriminator_loss_of(answer, fresh):
     yield close(slope, right), "The discriminator's own gradient has changed: it no longer learns from all three kinds of picture. Detach pictures, not logits."
 
 
-BETA_FEATURES, BETA_LATENTS = 256 * 8 * 8, 128
+# A public implementation's networks, and the weight that it gives to the feature term.
+FEATURES, LATENTS, WEIGHT = 256 * 8 * 8, 128, 5
 
 
 @exercise(
     "6.4",
-    reference=BETA_FEATURES / (2 * BETA_LATENTS),
+    reference=FEATURES / (2 * WEIGHT * LATENTS),
     name="answer_6_4",
     title="Two means, one beta",
     kind="predict",
@@ -175,20 +176,24 @@ BETA_FEATURES, BETA_LATENTS = 256 * 8 * 8, 128
     points=2,
     difficulty=2,
     hints=[
-        "Write each mean as a sum: `mse` is the sum over so many numbers, divided by that many. Which sum is twice L_feat?",
-        "The loss is (2 / features) L_feat + (1 / latents) KL. Take 2 / features out of both.",
+        "Write each mean as a sum: `mse_loss` is the sum over so many numbers, divided by that many. Which sum is twice L_feat?",
+        "The loss is (5 x 2 / features) L_feat + (1 / latents) KL. Take the first factor out of both.",
     ],
 )
 def answer_6_4(answer, fresh):
-    features, latents = BETA_FEATURES, BETA_LATENTS
-    yield differs(answer, 1), "Beta would be 1 if both were summed, or both divided by the same number. They are divided by different ones."
-    yield differs(answer, features / latents), "L_feat has a 1/2 that `mse_loss` has not: `mse_loss` is 2 L_feat / features."
-    yield differs(answer, 2 * features / latents), "The 1/2 went to the other side: `mse_loss` is *twice* L_feat, divided by the number of features."
-    yield all(differs(answer, latents * k / features) for k in (0.5, 1, 2)), "Upside down: the feature term is divided by more numbers than the KL, so it is the KL that gains weight."
-    yield all(differs(answer, features / k) for k in (1, 2)), "The KL is averaged too, over 128 latents."
-    yield differs(answer, 1 / latents) and differs(answer, latents), "The features are averaged too, over 256 x 8 x 8 numbers."
-    yield differs(answer, 256 / (2 * latents)) and differs(answer, 256 / latents), "A feature map has positions too: the mean runs over 256 x 8 x 8 numbers, not over 256."
-    yield close(answer, features / (2 * latents)), "Not {got:g}. Write the loss as a constant times (L_feat + beta KL)."
+    right = FEATURES / (2 * WEIGHT * LATENTS)
+    yield differs(answer, 1), "Beta would be 1 if no factor stood before either term. Count what each mean divides by."
+    summed = all(differs(answer, 1 / (k * WEIGHT)) and differs(answer, k * WEIGHT) for k in (1, 2))
+    yield summed, "That is the 5 alone. The two means divide, too, and by different numbers: features and latents."
+    yield differs(answer, WEIGHT * right), "Where is the 5? It makes the feature term five times as large, so the KL weighs five times less beside it."
+    yield differs(answer, WEIGHT**2 * right), "The 5 went to the wrong side: it stands before the feature term, so it makes the KL weigh *less*."
+    yield differs(answer, 2 * right), "L_feat has a 1/2 that `mse_loss` has not: `mse_loss` is 2 L_feat / features."
+    yield differs(answer, 4 * right), "The 1/2 went to the other side: `mse_loss` is *twice* L_feat, divided by the number of features."
+    upside_down = all(differs(answer, 1 / (k * right)) for k in (1, 2, 4, WEIGHT))
+    yield upside_down, "Upside down: the feature term is divided by more numbers than the KL, so it is the KL that gains weight."
+    yield all(differs(answer, k * right * LATENTS) for k in (1, 2)), "The KL is averaged too, over 128 latents."
+    yield all(differs(answer, k / (2 * WEIGHT * LATENTS)) for k in (1, 2)), "The features are averaged too, over 256 x 8 x 8 numbers."
+    yield close(answer, right), "Not {got:g}. Write the loss as a constant times (L_feat + beta KL)."
 
 
 @exercise(

@@ -241,7 +241,7 @@ check("6.3")
 
 # %% [markdown]
 # In the minimax game one player's gain is the other's loss, so the two gradients that met in the decoder were opposite numbers. With the
-# non-saturating form they did not cancel completely. There the same mistake is harder to see: something is learned, only not well.
+# non-saturating form they did not cancel completely. There the same mistake is harder to see: some gradient is left.
 #
 # ### Who sees which: a proof by gradients
 #
@@ -316,33 +316,34 @@ figures.metric_table(rows, caption="Parameters")
 #
 # ```python
 # kl = (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).mean()        # over batch and latents
-# loss = mse_loss(f_rec, f_real) + kl                            # mean over batch and features
+# loss = kl + 5 * mse_loss(f_rec, f_real)                        # mean over batch and features
 # ```
 #
-# No beta is in sight. Write the loss as a constant times ($L_\mathrm{feat} + \beta\, L_\mathrm{prior}$), with both terms summed as in this
+# No beta is in sight. But write the loss as a constant times ($L_\mathrm{feat} + \beta\, L_\mathrm{prior}$), with both terms summed as in this
 # chapter. Which $\beta$ is it? Answer with a number.
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
-answer_6_4 = 64
+answer_6_4 = 12.8
 ### END SOLUTION
 
 # %% tags=["check"]
 check("6.4")
 
 # %% [markdown]
-# A gradient can say it, too. The same two lines on *our* model: their gradient in the encoder has the direction of that of
-# $L_\mathrm{feat} + \beta L_\mathrm{prior}$ with exactly one $\beta$, and the sizes of our networks tell which.
+# A gradient can say it, too. The same loss on *our* model: its gradient in the encoder is a mixture of those of $L_\mathrm{feat}$ and
+# $L_\mathrm{prior}$, and $\beta$ is the ratio of the two weights. Our networks have other sizes, so it is another $\beta$: whoever
+# changes the width of a network, under such a loss, changes beta.
 
 # %%
 x = exact.to_network(some.double())
 q = exact.posterior(x)
 (f_real, f_rec), _ = exact.judge(x, exact.decoder(q.mean))
-theirs = slope(exact, "encoder", mse_loss(f_rec, f_real) + q.kl_per_dim().mean())
+theirs = slope(exact, "encoder", q.kl_per_dim().mean() + 5 * mse_loss(f_rec, f_real))
 apart = torch.stack([slope(exact, "encoder", loss) for loss in (feature_loss(f_real, f_rec).mean(), q.kl().mean())], 1)
 feat_weight, kl_weight = torch.linalg.lstsq(apart, theirs[:, None], driver="gelsd").solution[:, 0]
 sizes = f_real[0].numel(), gan.latent_dim
-print(f"from the gradients: beta = {kl_weight / feat_weight:.4f}; from the sizes, {sizes[0]} / (2 x {sizes[1]}) = {sizes[0] / (2 * sizes[1]):g}")
+print(f"from the gradients: beta = {kl_weight / feat_weight:.4f}; from the sizes, {sizes[0]} / (2 x 5 x {sizes[1]}) = {sizes[0] / (10 * sizes[1]):g}")
 
 # %% [markdown]
 # ## Pixel by pixel, or by features
