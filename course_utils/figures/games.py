@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -135,7 +136,7 @@ def mode_histories(games: Sequence[Mapping], *, title: str = "") -> CourseFigure
         axes.set(ylim=(-0.3, 8.4), yticks=(0, 4, 8))
         facts.append(f"{loss}, {row}: at the end {', '.join(map(str, covered[:, -1]))}")
     for axes, loss in zip(panels[0], losses, strict=True):
-        axes.set_title(loss)
+        axes.set_title(loss, size=9.5)
     for axes, row in zip(panels[:, 0], rows, strict=True):
         axes.set_ylabel(f"{row} rate\nmodes covered")
     for axes in panels[-1]:
@@ -153,7 +154,8 @@ def rings(games: Sequence[Mapping], *, columns: int = 10, title: str = "") -> Co
     end. The number in the ring: modes covered."""
     if not games:
         raise reject("games", "none", "one or more recorded games")
-    shown = sorted({round(i) for i in np.linspace(len(games[0]["steps"]) - 1, 0, columns, endpoint=False)})
+    last = len(games[0]["steps"]) - 1
+    shown = range(last, -1, -math.ceil((last + 1) / columns))[::-1]
     side = 800 // len(shown)
     figure = new_figure(height=70 + (side + 8) * len(games))
     panels, facts = figure.subplots(len(games), len(shown), squeeze=False), []
@@ -170,7 +172,7 @@ def rings(games: Sequence[Mapping], *, columns: int = 10, title: str = "") -> Co
 
 
 def draw_ring(axes, shares: Sequence[float], covered: int, side: int) -> None:
-    """One ring into axes of about `side` pixels: a dot for each mode, its area the share, in a circle of an equal share; the modes covered."""
+    """One ring into axes of about `side` pixels; in its middle the number of modes covered."""
     centers, whole = ring(len(shares), 1.0, 0.1).centers.T.numpy(), (0.3 * side) ** 2
     axes.scatter(*centers, s=whole / len(shares), facecolors="none", edgecolors=MUTED, lw=0.8)  # an equal share
     axes.scatter(*centers, s=whole * np.asarray(shares), color=FAKE, lw=0)

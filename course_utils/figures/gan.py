@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.ticker import LogFormatter
 from torch import Tensor
 
 from ..errors import reject
@@ -84,7 +85,10 @@ def distance_curves(
             axes.plot(steps, values, label=f"seed {seed}", **look)
             axes.plot(steps[best], values[best], "*", color=INK, ms=9)
             facts.append(f"{loss} seed {seed}: best {values[best]:.3g} at step {steps[best]:.0f}, last {values[-1]:.3g}")
-        axes.set(title=loss, xlabel="step", yscale="log")
+        axes.set(xlabel="step", yscale="log")
+        axes.set_title(loss, size=9.5)
+        axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+        axes.yaxis.set_major_formatter(LogFormatter())
     panels[0].set_ylabel(f"{term}, lower is better")
     panels[-1].legend(loc="upper right", fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
@@ -108,7 +112,8 @@ def critic_scores(runs: Mapping[str, Mapping[str, np.ndarray]], *, title: str = 
             axes.plot(curves["step"][kept], curves[term][kept], color=color, ls=dashes, label=label)
         last = {term: curves[term][np.isfinite(curves[term])][-1] for term in looks}
         facts.append(f"{name}: training {last['real']:.2g}, held-out {last['val_real']:.2g}, fakes {last['val_fake']:.2g}")
-        axes.set(title=name, xlabel="step")
+        axes.set_title(name, size=9.5)
+        axes.set_xlabel("step")
     panels[0].set_ylabel("mean logit")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
