@@ -279,7 +279,9 @@ def changes() -> dict[str, float]:
     moved = {}
     for name, contrasted in zip(SLIDER_NAMES, SLIDERS.values(), strict=True):
         images, has, twins, _ = contrast(train, *contrasted)
-        step = vector_of(model, images, has, twins)
+        kinds = set(zip(twins, has.tolist(), strict=True))
+        rows = [i for i, key in enumerate(twins) if {(key, True), (key, False)} <= kinds]  # others say nothing: not encoded
+        step = vector_of(model, images.subset(torch.tensor(rows)), has[rows], [twins[i] for i in rows])
         moved[name] = squared_error(decoded(model, z), decoded(model, z + step)).item()
     return moved
 
