@@ -205,7 +205,7 @@ def answer_6_4(answer, fresh):
     points=3,
     difficulty=2,
     hints=[
-        "Go through the keys, `set(twins)`. For each, which rows are its images *with* the attribute, which *without*?",
+        "Go through the keys, each once: `set(twins)`. For each, which rows are its images *with* the attribute, which *without*?",
         "A key that lacks one of the two kinds says nothing about the difference: skip it.",
         "First the mean within each key and kind, then the difference, then the mean over the keys that are left.",
     ],

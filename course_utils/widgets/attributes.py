@@ -39,7 +39,7 @@ class AttributeExplorer(Panel):
         self._check(start)
         self.labels = list(self.vectors[self.model_choice.value])
         names = [(f"{i}: {title_of(images, i)}", i) for i in range(len(images))]
-        about = f"Which of the {len(images)} images of {images.name} ({images.split}); type a few letters of its number"
+        about = f"Which of the {len(images)} images of {images.name} ({images.split}); type its number to jump there"
         self.index = control(widgets.Dropdown, "emoji" if "name" in images.attributes else "image", about,
                              options=names, value=start)  # fmt: skip
         about = "How many times the attribute's vector is added to the code; 0 leaves it, -1 takes it away"

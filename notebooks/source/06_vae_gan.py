@@ -430,7 +430,7 @@ figures.reconstructions({"before": gan, **{name: model for name, (model, _) in r
 # hundred times the weight they come nearer, and $L_\mathrm{GAN}$ rises: the discriminator tells them from real ones more easily. You know
 # both ends: one is a GAN whose encoder works for nothing, the other a VAE with another error. Gamma says where between them a model is.
 #
-# ## What breaks: the pupil holds the ruler
+# ## What breaks: a ruler that is paid for small numbers
 #
 # One flag: the discriminator is trained on $L_\mathrm{feat}$, too. It sounds reasonable, because everybody would like this loss to be
 # small. Before you run the cell: whose work will make it small?
@@ -449,8 +449,8 @@ for name, model in (("as it should be", sound), ("sees L_feat", broken)):
 
 # %% [markdown]
 # $L_\mathrm{feat}$ falls as never before, and the reconstructions get worse. Two *different* emoji are close to each other now as well: the
-# features have stopped telling pictures apart, and a small error in features that say nothing is worth nothing. Whoever is measured
-# must not hold the ruler.
+# features have begun to say less, and a small error in features that say nothing is worth nothing. A ruler must have no interest in
+# what it reads.
 #
 # ## Attributes
 #
@@ -478,7 +478,7 @@ def attribute_vector(codes, has, twins):
     codes: (N, Z). has: bool (N,), whether image i shows the attribute. twins: N keys."""
     ### BEGIN SOLUTION
     steps = []
-    for key in set(twins):
+    for key in dict.fromkeys(twins):                               # each key once, in order
         same = torch.tensor([twin == key for twin in twins])
         if has[same].any() and not has[same].all():
             steps.append(codes[same & has].mean(0) - codes[same & ~has].mean(0))
@@ -573,6 +573,7 @@ figures.metric_table(rows, digits=2, caption="Shares. Judge on real and on recon
 # - The best answer under squared error is the mean, and a mean of pictures is blurred.
 # - Dis_l, the features of a discriminator, is a learned space to compare pictures in. It changes from run to run.
 # - Encoder: L_prior + L_feat. Decoder: gamma L_feat + L_GAN. Discriminator: L_dis. Each gradient goes to one player.
+# - Gamma weighs being true to the image against being taken for real.
 # - Sum over features and over latents; two means instead hide a beta.
 # - An error is no referee for a model that was trained on it.
 # - To say that an edit works, show the judge's accuracy on real pictures, and a random direction beside the vector.
