@@ -121,7 +121,8 @@ def over_counts(
         axes.set_xticks(list(counts), [f"{c:,}" for c in counts], rotation=30)
         axes.minorticks_off()
         axes.set(xlabel="images of each kind", title=label)
-    drawn[0].legend()
+        if len(named) > 1:
+            axes.legend()
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"Scores over the number of images, mean and spread of repeats. {'; '.join(facts)}.")
 
@@ -134,24 +135,24 @@ def extrapolation(
     use: int = 3,
     title: str = "Toward infinitely many images",
 ) -> CourseFigure:
-    """Scores over 1 / count, and the straight line through the `use` largest counts, drawn to 1 / count = 0.
+    """Scores over 1 / count, a panel per name, and the straight line through the `use` largest counts, drawn to 1 / count = 0.
 
-    measured: for each count a list of repeats, by name. The legend gives the value at 0."""
+    measured: for each count a list of repeats, by name. The title gives the value at 0."""
     if not 2 <= use <= len(counts):
         raise reject("use", use, f"from 2 to {len(counts)}", "A line needs two points.")
-    figure = new_figure(height=320)
-    axes, inverse, facts = figure.add_subplot(), 1 / np.asarray(counts, float), []
-    for (name, values), color, mark in zip(measured.items(), colors(len(measured)), MARKS, strict=False):
+    figure, inverse, facts = new_figure(height=300), 1 / np.asarray(counts, float), []
+    panels = figure.subplots(1, len(measured), squeeze=False)[0]
+    for axes, (name, values), color, mark in zip(panels, measured.items(), colors(len(measured)), MARKS, strict=False):
         mean = np.array([np.mean(repeats) for repeats in values])
         slope, end = np.polyfit(inverse[-use:], mean[-use:], 1)
         axes.plot([0, inverse.max()], [end, end + slope * inverse.max()], "--", lw=1.2, color=color)
-        axes.plot(inverse, mean, mark, color=color, label=f"{name}: {end:.3g} at 1/N = 0")
+        axes.plot(inverse, mean, mark, color=color)
         axes.plot([0], [end], mark, mfc="white", mec=color, ms=8, clip_on=False, zorder=5)
+        axes.set_xticks(inverse, [f"1/{c:,}" if i < 3 else "" for i, c in enumerate(counts)])
+        axes.set(xlabel="1 / number of images", title=f"{name}: {end:.3g} at 1/N = 0", xlim=(0, None))
         facts.append(f"{name}: {mean[-1]:.3g} at {counts[-1]:,} images, {end:.3g} extrapolated")
-    axes.set_xticks(inverse, [f"1/{c:,}" if i < 4 else "" for i, c in enumerate(counts)])
-    axes.set(xlabel="1 / number of images", ylabel="Fréchet distance", title=title, xlim=(0, None))
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    axes.legend()
+    panels[0].set_ylabel("Fréchet distance")
+    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"Fréchet distance over 1 / number of images, with straight lines to 0. {'; '.join(facts)}.")
 
 
@@ -179,7 +180,7 @@ def balls(real: Tensor, fake: Tensor, k: int = 3, *, title: str = "") -> CourseF
         axes.set_title(f"{name} {share:.2f}: {guest}s in balls of {owner} points")
         axes.set_aspect("equal")
         axes.grid(visible=False)
-        axes.legend(fontsize=8)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, fontsize=8, handletextpad=0.1)
         facts.append(f"{name} {share:.2f}")
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"Real and fake points of the plane with balls to neighbor {k}: {' and '.join(facts)}. {title}")
