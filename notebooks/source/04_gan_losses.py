@@ -101,7 +101,8 @@ game_figures.game_frames(films, title="Two players on one line")
 # ### Play
 #
 # The same film, frame by frame, and beside it another one, where a single argument was changed: the loss is LSGAN's (you will meet it
-# below). Move the slider. When do the fakes find the second mode, and from where does $D$ tell them that it is there?
+# below; the blue line is the sigmoid of its score). Move the slider. When do the fakes find the second mode, if they do? What did $D$ look
+# like between the modes just before?
 
 # %% tags=["widget"] alt="Panel with a slider over the frames of two games in one dimension: the density of the real points, a histogram of the fakes, and the critic's D"
 films["lsgan"] = one_dimensional("lsgan")
@@ -435,8 +436,10 @@ figures.metric_table([{"loss": loss, "claim": claim, **{f"{rate} rate": seen[los
 # %% [markdown]
 # Three readings of this table:
 #
-# - **Compare the two columns of a line before you compare two lines.** Between the columns nothing changes but the schedule of the rates.
-# - **A last number is one moment of a game.** Follow the thin lines in the figure: a mode that was found may be lost again.
+# - **Compare the two columns of a line before you compare two lines.** Nothing changes between the columns but the rates. With rates that
+#   fall to zero the original game covers all modes in every run. With constant rates it ends at one mode or none, as the claim says.
+#   Non-saturating, LSGAN and hinge keep more on average, and none of them keeps all eight in every run.
+# - **A last number is one moment of a game.** Follow the thin lines of the second row: a mode that was found may be lost again.
 # - **Equal steps are not equal everything.** WGAN-GP's critic takes five steps for each of the generator's, and its paper uses a tenth of our
 #   rate. A comparison that suits one loss may not suit another.
 #
@@ -453,7 +456,7 @@ widgets.ModeExplorer(record)
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
-answer_4_6 = 0
+answer_4_6 = 4
 ### END SOLUTION
 
 # %% tags=["check"]
