@@ -100,8 +100,8 @@ answer_5_1 = (0.5, 1.3)
 check("5.1")
 
 # %% [markdown]
-# The distance is 0, and most fakes lie where no real value is. *A Fréchet distance sees a mean and a width, and nothing else.* The last
-# number is the price of moving one curve onto the other itself; it stays above 0.
+# The distance is 0, and yet many fakes lie between the peaks, where few real values are. *A Fréchet distance sees a mean and a width, and
+# nothing else.* The last number is the price of moving one curve onto the other itself; it stays above 0.
 #
 # ### In many dimensions
 #
@@ -266,7 +266,8 @@ figures.show(measuring.over_counts(COUNTS, panels, title="Fréchet distances of 
 measuring.extrapolation(COUNTS, falling)
 
 # %% [markdown]
-# The more images, the smaller the distance: it has a **bias**. The estimated means are a little off, at random, and a *squared*
+# On the right both sets are real, and yet: the fewer images, the larger the distance. It has a **bias**. (A generator's distance has it as
+# well; where that distance is large, the bias may drown in the spread.) The estimated means are a little off, at random, and a *squared*
 # difference counts every error as distance. Between two sets of $N$ real images the means alone add $2\,\mathrm{tr}(C) / N$ on average,
 # and the covariances add their part. So
 #
@@ -326,8 +327,8 @@ panels = {"Fréchet distance": {"real against real": falling["real"][:len(few)]}
 measuring.over_counts(few, panels, title="Real against real: one falls, one does not")
 
 # %% [markdown]
-# The Fréchet distance falls with the number of images. The kernel distance stays where it is; with few images it only *spreads* more, to
-# both sides. Between real images it is now and then negative, as it has to be if its mean is to be 0.
+# The Fréchet distance falls with the number of images. The kernel distance stays where it is, also that of the generator in the lines above;
+# with few images it only *spreads* more, to both sides. Between real images it is often negative, as it has to be if its mean is to be 0.
 #
 # ## How good, and how varied
 #
@@ -614,7 +615,7 @@ for key, value in records[0].items():
 #
 # - A Fréchet distance compares means and covariances of features, and nothing else.
 # - It belongs to its feature network: FID is Inception's alone.
-# - It falls as the number of images grows. Compare at equal numbers; the unbiased kernel distance only spreads.
+# - It has a bias: fewer images, a larger distance. Compare at equal numbers. The unbiased kernel distance only spreads.
 # - Low precision: images are not like real ones. High precision with low recall and coverage: whole kinds are missing.
 # - Scores do not see memorization. Look for the nearest training image, and compare with new real images.
 # - Report spreads over seeds, and not the best of many evaluations.
