@@ -30,10 +30,10 @@ from course_utils.publishing.source import read, source_files
 def build(source_dir: Path, out_dir: Path, *, only: Sequence[str] = (), entry: Callable = registered) -> list[Path]:
     """Write both notebooks of each chapter; returns their paths. Files whose content is the same stay untouched.
 
-    only: chapter numbers or stems, default all. A solution notebook keeps its outputs up to the first cell whose code
+    only: chapter numbers or stems, default all but drafts. A solution notebook keeps its outputs up to the first cell whose code
     changed. CourseError names the chapter and what is wrong with it; then nothing is written.
     """
-    files = chosen(source_files(source_dir), only)
+    files = chosen(source_files(source_dir, drafts=bool(only)), only)
     made: dict[Path, str] = {}
     for file in files:
         chapter = read(file)

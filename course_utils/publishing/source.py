@@ -1,9 +1,10 @@
 """Reading notebooks/source/NN_topic.py: a YAML header, then cells in jupytext's py:percent format.
 
-The header holds title, question, minutes and goals and, where there are any, prerequisites, checkpoints and modes (what
-FAST and FULL cost). Cell tags: exercise, check, and solution for a cell that only the solution notebook shows. A
-markdown cell tagged exercise is the text of the exercise's card. `alt="..."` on a code cell's marker is the alternative
-text of the figures that the cell shows. A cell tagged no-output runs, and its output is not kept: it tells of one machine.
+The header holds title, question, minutes and goals and, where there are any, prerequisites, checkpoints, modes (what FAST
+and FULL cost) and draft: true, for a chapter that is not to be built yet. Cell tags: exercise, check, and solution for a
+cell that only the solution notebook shows. A markdown cell tagged exercise is the text of the exercise's card. `alt="..."`
+on a code cell's marker is the alternative text of the figures that the cell shows. A cell tagged no-output runs, and its
+output is not kept: it tells of one machine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from course_utils.errors import CourseError, reject
 
 NAME = re.compile(r"^(\d\d)_[a-z0-9_]+$")
+DRAFT = re.compile(r"\A# ---\n(# .*\n)*?# draft: true\n")
 CHECK = re.compile(r"""\bcheck\(\s*["'](\d+\.\d+)["']""")
 
 
@@ -29,6 +31,7 @@ class Front:
     prerequisites: list[str] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)  # names in checkpoints/manifest.json that the chapter loads
     modes: dict[str, str] = field(default_factory=dict)  # {"FAST": "trains for 3 minutes", ...}
+    draft: bool = False  # built only when it is named: a chapter whose checkpoints are not recorded yet
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,12 @@ class Chapter:
         return list(dict.fromkeys(cell.exercise for cell in self.cells if cell.exercise))
 
 
-def source_files(source_dir: Path) -> list[Path]:
-    """The chapters' sources in order. CourseError when there is none."""
+def source_files(source_dir: Path, *, drafts: bool = False) -> list[Path]:
+    """The chapters' sources in order, without those whose header says draft. CourseError when there is none."""
     found = sorted(p for p in Path(source_dir).glob("*.py") if NAME.match(p.stem))
     if not found:
         raise reject("source_dir", str(source_dir), "a folder with files named NN_topic.py", "Run from the checkout.")
-    return found
+    return [path for path in found if drafts or not DRAFT.search(path.read_text(encoding="utf-8"))]
 
 
 def read(path: Path) -> Chapter:

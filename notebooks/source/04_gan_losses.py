@@ -1,6 +1,7 @@
 # ---
 # title: The losses of GANs
 # question: What does a generator learn from a *critic*, and what does the choice of the loss change?
+# draft: true
 # minutes: 120
 # goals:
 #   - write a critic's and a generator's step, and say which network each loss reaches

@@ -1,6 +1,7 @@
 # ---
 # title: Measuring generators
 # question: What does a score of generated images measure, and when may two scores be compared?
+# draft: true
 # minutes: 120
 # goals:
 #   - compute a Fréchet distance from its formula, and say what it cannot see

@@ -21,6 +21,13 @@ def source(tmp_path, cells, header=HEADER, name="03_x.py"):
     return tmp_path
 
 
+def test_a_draft_is_built_only_by_name(tmp_path):
+    source(tmp_path, "# %%\nx = 1\n")
+    source(tmp_path, "# %%\nx = 1\n", HEADER.replace("# goals", "# draft: true\n# goals"), "04_y.py")
+    assert [p.stem for p in notebooks.build(tmp_path, tmp_path / "all")] == ["03_x", "03_x"]
+    assert [p.stem for p in notebooks.build(tmp_path, tmp_path / "one", only=["04"])] == ["04_y", "04_y"]
+
+
 def by_id(path):
     return {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
 
