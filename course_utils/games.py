@@ -20,7 +20,7 @@ from torch import Tensor
 from . import recipes
 from .data.points import GaussianMixture, density, points
 from .errors import CourseError, reject
-from .files import write_json
+from .files import write_text
 from .methods.gan import GAN, GANConfig
 from .methods.gan_losses import LOSSES
 from .metrics.modes import mode_coverage
@@ -111,7 +111,8 @@ def main() -> None:
         games.append(play(loss, schedule, seed))
         modes, seconds = games[-1]["covered"][-1], time.perf_counter() - start
         print(f"{loss:15s} {schedule:9s} seed {seed}: {modes} modes at the end ({seconds:.0f} s)", flush=True)
-    write_json(out, {"settings": settings(), "games": games})
+    lines = ",\n".join(json.dumps(game) for game in games)  # a line each: small, and a change shows whose it is
+    write_text(out, f'{{"settings": {json.dumps(settings())}, "games": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

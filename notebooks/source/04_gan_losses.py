@@ -438,11 +438,13 @@ figures.metric_table([{"loss": loss, "claim": claim, **{f"{rate} rate": seen[los
 # Three readings of this table:
 #
 # - **Compare the two columns of a line before you compare two lines.** Nothing changes between the columns but the rates. With rates that
-#   fall to zero the original game covers all modes in every run. With constant rates it ends at one mode or none, as the claim says.
-#   Non-saturating, LSGAN and hinge keep more on average, and none of them keeps all eight in every run.
-# - **A last number is one moment of a game.** Follow the thin lines of the second row: a mode that was found may be lost again.
-# - **Equal steps are not equal everything.** WGAN-GP's critic takes five steps for each of the generator's, and its paper uses a tenth of our
-#   rate. A comparison that suits one loss may not suit another.
+#   fall to zero the original game covers all modes in every run, and the three other games without a penalty nearly all. With constant
+#   rates no loss keeps all eight in every run, and the original game ends at one mode or none, as the claim says.
+# - **A last number is one moment of a game.** Follow the lines of the second row: modes that were found are lost again. The original game is
+#   at its worst at the very last step; stopped a little earlier it would look more like the others.
+# - **Equal steps are not equal everything.** WGAN-GP covers fewer modes here than the others do with falling rates, and differs most between
+#   seeds. But its critic takes five steps for each of the generator's, and its paper uses a tenth of our rate. A comparison that suits
+#   one loss may not suit another.
 #
 # None of this refutes a paper: their networks, rates and data were others. A claim about a loss is a claim about a loss *with* its optimizer,
 # its rates and its number of steps, and one run of each shows nothing. A large study with equal budgets and many seeds found no loss that is consistently better
