@@ -440,8 +440,8 @@ figures.metric_table([{"loss": loss, "claim": claim, **{f"{rate} rate": seen[los
 # - **Compare the two columns of a line before you compare two lines.** Nothing changes between the columns but the rates. With rates that
 #   fall to zero the original game covers all modes in every run, and the three other games without a penalty nearly all. With constant
 #   rates no loss keeps all eight in every run, and the original game ends at one mode or none, as the claim says.
-# - **A last number is one moment of a game.** Follow the lines of the second row: modes that were found are lost again. The original game is
-#   at its worst at the very last step; stopped a little earlier it would look more like the others.
+# - **A last number is one moment of a game.** Follow the lines of the second row: modes that were found are lost again. The original game
+#   happens to end at a low point; a hundred steps earlier it covered several times as many, and would have looked more like the others.
 # - **Equal steps are not equal everything.** WGAN-GP covers fewer modes here than the others do with falling rates, and differs most between
 #   seeds. But its critic takes five steps for each of the generator's, and its paper uses a tenth of our rate. A comparison that suits
 #   one loss may not suit another.
