@@ -133,7 +133,7 @@ def loss_difference(loss, args, iterations=2, batch=4):
     game = Plain(theirs, args, torch.Generator().manual_seed(2))
     want = [value for chunk in x for value in game.iteration(iter((2 * chunk - 1).split(batch)))]
     adams = {p: torch.optim.Adam(ours.parameters_of(p), lr=2e-4, betas=BETAS) for p in ours.players}
-    got, ours.generator = [], torch.Generator().manual_seed(2)
+    got, ours.rng = [], torch.Generator().manual_seed(2)
 
     def update(player, value):
         value.backward(inputs=ours.parameters_of(player))
