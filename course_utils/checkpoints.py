@@ -89,6 +89,13 @@ def entry(name: str, folder: Path | None = None) -> dict:
     return known[name]
 
 
+def shipped(dataset: str) -> list[str]:
+    """Names of the manifest's models that reconstruct images of `dataset` and whose weights are shipped, method by method."""
+    found = {name: facts for name, facts in manifest().items() if facts["file"] and facts["dataset"] == dataset}
+    encode = [name for name, facts in found.items() if getattr(methods.method_class(facts["method"]), "has_encoder", False)]
+    return sorted(encode, key=lambda name: (found[name]["method"], name))
+
+
 def load(name: str | os.PathLike, device="cpu") -> LatentModel:
     """The model of a manifest's name, a .safetensors file or a run's folder, in eval mode, its hash verified.
 

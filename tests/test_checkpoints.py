@@ -276,6 +276,12 @@ def test_each_shipped_checkpoint_loads_and_works(name):
         assert entry[key] is not None, key
 
 
+def test_shipped_models_of_a_data_set_reconstruct_it():
+    names = checkpoints.shipped("fashion-mnist")
+    assert names and all(checkpoints.load(name).has_encoder for name in names) and set(names) <= set(SHIPPED)
+    assert checkpoints.shipped("cifar10") == []  # recorded without weights, or a classifier
+
+
 @pytest.mark.parametrize("name", sorted(set(checkpoints.manifest()) - set(SHIPPED)))
 def test_each_recorded_run_has_its_curves(name):
     curves = checkpoints.curves(name)

@@ -114,7 +114,7 @@ def outcome_card(exercise: Any, outcome: Outcome, note: str = "", in_notebook: b
     card.lines = [line for line in [outcome.message, f"Raised in {outcome.line}" if outcome.line else ""] if line]
     if outcome.given:
         card.quiet.append(f"The function was given {outcome.given}.")
-    if outcome.seconds > SLOW_S:
+    if outcome.seconds > SLOW_S and not (exercise and exercise.is_value):  # a value is not slow; its check may be
         card.quiet.append(f"The check took {outcome.seconds:.1f} s: a vectorized answer takes well under {SLOW_S:g}.")
     if exercise and in_notebook and not outcome.passed and outcome.state != REFERENCE:
         card.quiet.append(f"From here on `{exercise.name}` is the reference, so that the rest of the notebook works.")

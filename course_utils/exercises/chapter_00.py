@@ -44,8 +44,7 @@ def _ranking() -> list[str]:
     """The shipped Fashion-MNIST models, the smallest error first, measured as the chapter does."""
     from .. import checkpoints
 
-    manifest = checkpoints.manifest()
-    return _ranked(tuple(n for n, facts in manifest.items() if facts["file"] and facts["dataset"] == "fashion-mnist"))
+    return _ranked(tuple(checkpoints.shipped("fashion-mnist")))
 
 
 @functools.cache  # a check asks several times, and ten models take seconds

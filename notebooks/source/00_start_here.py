@@ -36,10 +36,7 @@ test = data.load("fashion-mnist-mini", "test")
 # chapter 03; for now, compare the columns.
 
 # %% tags=["figure"]
-manifest = checkpoints.manifest()
-shipped = [name for name, facts in manifest.items() if facts["file"] and facts["dataset"] == "fashion-mnist"]
-shipped.sort(key=lambda name: (manifest[name]["method"], name))
-models = {name: checkpoints.load(name) for name in shipped}
+models = {name: checkpoints.load(name) for name in checkpoints.shipped("fashion-mnist")}
 figures.comparison_panel(models, test.floats([21]))
 
 # %% [markdown]
@@ -126,7 +123,7 @@ check("0.2")
 # drawn at random, as in training.
 
 # %%
-rows = [{**facts, **facts["metrics"], "run": name} for name, facts in manifest.items()]
+rows = [{**facts, **facts["metrics"], "run": name} for name, facts in checkpoints.manifest().items()]
 columns = {"run": "run", "method": "method", "dataset": "data", "sse": "squared error", "kl": "KL", "steps": "steps",
            "minutes": "minutes", "images_per_second": "images/s", "parameters": "parameters"}
 figures.metric_table(rows, columns, digits=3)

@@ -25,6 +25,8 @@ from course_utils.exercises.examine import (
 from course_utils.exercises.fresh import Fresh
 from course_utils.exercises.notebook import NotPassed, evaluate
 from course_utils.exercises.progress import load, progress_file, table
+from course_utils.paths import repository_root
+from course_utils.publishing.source import source_files
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -539,8 +541,12 @@ class TestChapters:
         assert framework._registry == known
 
     def test_every_reference_of_the_course_passes_quickly_whatever_is_drawn(self):
-        """All chapters there are, the toy one included."""
+        """All chapters there are, the toy one included; a draft is not one yet, and may want weights not recorded."""
+        folder = repository_root() / "notebooks" / "source"
+        drafts = {int(p.stem[:2]) for p in {*source_files(folder, drafts=True)} - {*source_files(folder)}}
         for exercise in framework.exercises():
+            if exercise.chapter in drafts:
+                continue
             reference = (
                 exercise.reference() if exercise.is_value and callable(exercise.reference) else exercise.reference
             )

@@ -76,9 +76,8 @@ def minimize(function, *shapes):
 
 
 def test_the_table_of_the_course_calls_each_run_by_its_name():
-    manifest = checkpoints.manifest()
-    rows = run_cell("00", "figures.metric_table(rows", {"manifest": manifest})["rows"]
-    assert [row["run"] for row in rows] == list(manifest)
+    rows = run_cell("00", "figures.metric_table(rows", {"checkpoints": checkpoints})["rows"]
+    assert [row["run"] for row in rows] == list(checkpoints.manifest())
 
 
 # Chapter 01
