@@ -111,6 +111,8 @@ RECIPES: dict[str, Recipe] = {
         _cifar_vae(beta=1.0, beta_schedule="linear", beta_stairs=20), "beta(epoch) = epoch / 20, as published", sse=117
     ),
     "cifar_vae_b1": _cifar(_cifar_vae(beta=1.0), "the assignment's VAE", sse=130, kl=62),
+    # 29, not 17: it has not settled. Float32 follows the same path; without the clipping it is ahead all the way (27 against
+    # 33 at step 3,120), and a tenth of the rate takes it from 29 to 25 within two epochs more. The assignment asks for 40.
     "cifar_ae_z1024": _cifar(_cifar_ae(1024), "the assignment's autoencoder", sse=17),
     "cifar_ae_z16": _cifar(_cifar_ae(16), "the narrow end", sse=203),
     "cifar_ae_z128": _cifar(_cifar_ae(128), "the middle", sse=57),
