@@ -7,12 +7,13 @@ import importlib
 from pathlib import Path
 
 import pytest
+from drafts import draft_chapters
 
 from course_utils.exercises import framework
 
 FILES = sorted(Path(__file__).parent.glob("chapter_*_answers.py"))
 ANSWERS = [importlib.import_module(path.stem) for path in FILES]
-NUMBERS = [e.number for path in FILES for e in framework.exercises(int(path.stem.split("_")[1]))]
+NUMBERS = [exercise.number for exercise in framework.exercises()]
 
 
 def numbered(rows):
@@ -22,7 +23,12 @@ def numbered(rows):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_references_pass(accepts, number):
+def test_references_pass(accepts, monkeypatch, number):
+    chapter = framework.find(number).chapter
+    if chapter in draft_chapters():  # until its weights are shipped, made-up ones
+        for answers in ANSWERS:
+            if answers.__name__.startswith(f"chapter_{chapter:02d}") and hasattr(answers, "prepare"):
+                answers.prepare(monkeypatch)
     accepts(number, framework.find(number).solution())
 
 

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from drafts import draft_chapters
 
 from course_utils.errors import CourseError
 from course_utils.exercises import cards, check, framework, hint, notebook, progress
@@ -25,8 +26,6 @@ from course_utils.exercises.examine import (
 from course_utils.exercises.fresh import Fresh
 from course_utils.exercises.notebook import NotPassed, evaluate
 from course_utils.exercises.progress import load, progress_file, table
-from course_utils.paths import repository_root
-from course_utils.publishing.source import source_files
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -542,8 +541,7 @@ class TestChapters:
 
     def test_every_reference_of_the_course_passes_quickly_whatever_is_drawn(self):
         """All chapters there are, the toy one included; a draft is not one yet, and may want weights not recorded."""
-        folder = repository_root() / "notebooks" / "source"
-        drafts = {int(p.stem[:2]) for p in {*source_files(folder, drafts=True)} - {*source_files(folder)}}
+        drafts = draft_chapters()
         for exercise in framework.exercises():
             if exercise.chapter in drafts:
                 continue
