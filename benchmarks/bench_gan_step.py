@@ -12,18 +12,14 @@ median reported. The images are random: speed does not depend on what they show.
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import time
-from dataclasses import replace
 
 import torch
-from bench_vae_step import Pictures, cpu_name, matrix_peak
+from common import machine, matrix_peak, options, our_loop, plain_loader, rounds
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import DataLoader
 from torch.utils.flop_counter import flop_registry
 
 from course_utils import methods
@@ -31,7 +27,6 @@ from course_utils.data import ImageSet
 from course_utils.files import write_json
 from course_utils.methods.gan_losses import LOSSES
 from course_utils.training import RunConfig
-from course_utils.training.loop import Run
 
 SHAPE, CRITIC_STEPS, BETAS = (3, 32, 32), 5, (0.0, 0.9)
 
@@ -99,27 +94,13 @@ def forever(loader):
         yield from loader
 
 
-def plain_loop(loss, loader, args):
+def plain_loop(loss, loader, args, steps):
     """Some iterations as tutorials do them; the seconds they took."""
     game, batches = Plain(build(loss, args), args), forever(loader)
     next(batches)  # the workers are up
     start = time.perf_counter()
-    for _ in range(args.steps):
+    for _ in range(steps):
         game.iteration(batches)
-    return time.perf_counter() - start
-
-
-def our_loop(loss, train, args):
-    """The same iterations in the course's loop; the seconds they took."""
-    model = build(loss, args)
-    run_config = RunConfig(steps=args.steps, batch_size=args.batch, lr=2e-4, betas=BETAS, accelerator="cpu", checkpoint_every=0)
-    options = {"evaluation": None, "hooks": (), "header": {}, "resume": False, "quiet": True}
-    run = Run(model, train, replace(run_config, log_every=50), out=args.out, **options)
-    model.rng = torch.Generator()
-    model.train()
-    start = time.perf_counter()
-    while run.step < args.steps:
-        run._one_step()
     return time.perf_counter() - start
 
 
@@ -174,43 +155,32 @@ def measure(loss, train, loader, args):
     difference = loss_difference(loss, args)
     if difference > 1e-6:
         raise SystemExit(f"{loss}: the two loops do not play the same game, their losses differ by {difference:.1g}")
-    once = argparse.Namespace(**{**vars(args), "steps": 1})
-    plain_loop(loss, loader, once), our_loop(loss, train, once)  # warm caches
-    ratios, speeds, images = [], [], args.steps * CRITIC_STEPS * args.batch
-    for number in range(args.rounds):
-        theirs, ours = plain_loop(loss, loader, args), our_loop(loss, train, args)
-        ratios.append(theirs / ours)
-        speeds.append(images / ours)
-        plain, course = images / theirs, images / ours
-        print(f"{loss} round {number + 1}: plain {plain:.0f} images/s, course {course:.0f}, ratio {ratios[-1]:.2f}")
-    plain, ours = flops_per_iteration(loss, args)
-    speed = statistics.median(speeds)
-    return {
-        "ratio_median": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-        "images_per_second": speed, "loss_difference": difference,
-        "gflop_plain": plain / 1e9, "gflop_course": ours / 1e9,
-        "share_of_bf16_matrix_peak": ours * speed / (CRITIC_STEPS * args.batch) / matrix_peak(torch.bfloat16),
-    }
+    config = RunConfig(batch_size=args.batch, lr=2e-4, betas=BETAS, accelerator="cpu", checkpoint_every=0, log_every=50)
+    plain = lambda steps: plain_loop(loss, loader, args, steps)  # noqa: E731
+    course = lambda steps: our_loop(build(loss, args), train, config, steps, args.out)  # noqa: E731
+    plain(1), course(1)  # warm caches
+    images = args.steps * CRITIC_STEPS * args.batch
+    found = rounds(args.rounds, images, lambda: plain(args.steps), lambda: course(args.steps), loss)
+    theirs, ours = flops_per_iteration(loss, args)
+    rate = ours * found["images_per_second"] / (CRITIC_STEPS * args.batch)
+    return found | {
+        "loss_difference": difference, "gflop_plain": theirs / 1e9, "gflop_course": ours / 1e9,
+        "share_of_bf16_matrix_peak": rate / matrix_peak(torch.bfloat16),
+    }  # fmt: skip
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4, help="iterations a round, each loop (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (default 5)")
+    parser = options(__doc__, steps=4)
     parser.add_argument("--batch", type=int, default=64, help="images a critic step (default 64)")
     parser.add_argument("--width", type=int, default=128, help="channels (default 128, the published pair)")
-    parser.add_argument("--workers", type=int, default=2, help="the plain DataLoader's workers (default 2)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads (default: torch's own)")
     parser.add_argument("--our-layers", action="store_true", help="the plain loop uses the course's critic, too")
-    parser.add_argument("--out", default="build/bench", help="folder for the figures as JSON (default build/bench)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
     pixels = torch.randint(0, 256, (5000, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     train = ImageSet(pixels, None, "random", "train")
-    workers = {"num_workers": args.workers, "persistent_workers": args.workers > 0}
-    loader = DataLoader(Pictures(pixels), args.batch, shuffle=True, drop_last=True, **workers)
-    found = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__, "batch": args.batch, "width": args.width}
+    loader = plain_loader(pixels, args.batch, args.workers)
+    found = machine(args.threads) | {"batch": args.batch, "width": args.width}
     found |= {loss: measure(loss, train, loader, args) for loss in ("wgan-gp", "lsgan")}
     write_json(f"{args.out}/gan_step.json", found)
     print(json.dumps(found, indent=2))

@@ -12,23 +12,18 @@ of each round is taken, and the median reported. Images are the course's emoji; 
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-from dataclasses import replace
 from itertools import chain, repeat
 from time import perf_counter
 
 import torch
-from bench_vae_step import Pictures, cpu_name, matrix_peak
+from common import machine, matrix_peak, options, our_loop, plain_loader, rounds
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import data, methods
 from course_utils.files import write_json
 from course_utils.training import RunConfig
-from course_utils.training.loop import Run
 
 BATCH = 64
 CONFIG = methods.VAEGAN.Config(latent_dim=128, network="vae-gan64", gan_loss="minimax")
@@ -79,18 +74,6 @@ def plain_loop(model, loader, steps, device, detach):
     return perf_counter() - start  # each loss was fetched: nothing is still under way
 
 
-def our_loop(model, train, steps, out):
-    """The same number of steps in the course's loop; the seconds it took."""
-    run = Run(model, train, replace(OURS, steps=steps), out=out, evaluation=None, hooks=(), header={}, resume=False, quiet=True)
-    model.rng = torch.Generator(model.device)
-    model.train()
-    start = perf_counter()
-    while run.step < steps:
-        terms = run._one_step()
-    terms["dis"].item()  # waits for the device
-    return perf_counter() - start
-
-
 def passes_and_flop(step, model):
     """Forward passes of each network in one step, in images, and its floating-point operations; both an image of the batch."""
     seen = dict.fromkeys(model.players, 0)
@@ -121,14 +104,9 @@ def count_work(build, shape, detach):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4, help="steps a round, each loop (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds (default 5)")
-    parser.add_argument("--workers", type=int, default=2, help="the plain DataLoader's workers (default 2)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="torch threads (default: torch's own)")
+    parser = options(__doc__, steps=4)
     parser.add_argument("--detach", action="store_true", help="the plain loop detaches in the discriminator's step")
     parser.add_argument("--count", action="store_true", help="count the operations of a step and stop")
-    parser.add_argument("--out", default="build/bench", help="folder for the figures as JSON (default build/bench)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
@@ -148,25 +126,13 @@ def main():
 def measure(args, train, build):
     """The alternating rounds: images a second of either loop, and their ratio."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    loader = DataLoader(
-        Pictures(train.images), BATCH, shuffle=True, drop_last=True, num_workers=args.workers,
-        persistent_workers=args.workers > 0,
-    )  # fmt: skip
-    plain_loop(build(), loader, 1, device, args.detach), our_loop(build(), train, 1, args.out)  # start workers, warm caches
-    ratios, speeds = [], []
-    for number in range(args.rounds):
-        theirs = plain_loop(build(), loader, args.steps, device, args.detach)
-        ours = our_loop(build(), train, args.steps, args.out)
-        speeds.append((args.steps * BATCH / theirs, args.steps * BATCH / ours))
-        ratios.append(theirs / ours)
-        plain, course = speeds[-1]
-        print(f"round {number + 1}: plain {plain:.1f} images/s, course {course:.1f} images/s, ratio {ratios[-1]:.2f}")
-    return {
-        "cpu": cpu_name(), "device": device, "threads": args.threads, "torch": torch.__version__, "dataset": train.name,
-        "ratio_median": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-        "images_per_second": statistics.median(s[1] for s in speeds),
-        "images_per_second_plain": statistics.median(s[0] for s in speeds),
-    } | ({} if device == "cuda" else {"bf16_matrix_peak_gflops": matrix_peak(torch.bfloat16) / 1e9})  # fmt: skip
+    loader = plain_loader(train.images, BATCH, args.workers)
+    plain = lambda steps: plain_loop(build(), loader, steps, device, args.detach)  # noqa: E731
+    course = lambda steps: our_loop(build(), train, OURS, steps, args.out)  # noqa: E731
+    plain(1), course(1)  # start workers, warm caches
+    found = machine(args.threads) | {"device": device, "dataset": train.name}
+    found |= rounds(args.rounds, args.steps * BATCH, lambda: plain(args.steps), lambda: course(args.steps), "VAE-GAN")
+    return found | ({} if device == "cuda" else {"bf16_matrix_peak_gflops": matrix_peak(torch.bfloat16) / 1e9})
 
 
 if __name__ == "__main__":
