@@ -17,6 +17,7 @@ from .methods.classifier import ClassifierConfig
 from .methods.gan import GANConfig
 from .methods.gan_losses import LOSSES
 from .methods.vae import VAEConfig
+from .methods.vae_gan import VAEGANConfig
 from .metrics import measure
 from .paths import runs_dir
 from .training import RunConfig, evaluate, fit
@@ -90,6 +91,25 @@ def _gan(loss, seed) -> Recipe:
     return Recipe("gan", config, "fashion-mnist", run, weights=seed == 0, about=about, watch=("fd_fashion",))
 
 
+def _assignment_gan(loss, dataset, size=None, **expected) -> Recipe:
+    # The assignment: 30,000 critic steps, five to one of the generator's; the rates fall to 0 over 100,000 of the generator's.
+    run = RunConfig(steps=6000, batch_size=256, lr=2e-4, betas=(0.0, 0.9), lr_schedule="linear", lr_steps=100_000,
+                    log_every=50, eval_every=600, checkpoint_every=300)
+    config = GANConfig(loss=loss, n_critic=5)
+    about = "the assignment's residual pair" + ("; its published score is fid of 50,000 samples" if expected else "")
+    return Recipe("gan", config, dataset, run, size=size, weights=False, about=about, expected=expected)
+
+
+def _emoji(config, about) -> Recipe:
+    method = "vae" if isinstance(config, VAEConfig) else "vae-gan"
+    run = RunConfig(steps=8000, batch_size=64, optimizer="rmsprop", lr=3e-4, log_every=50, eval_every=1000, checkpoint_every=500)
+    return Recipe(method, config, "noto-emoji", run, size=32, about=about)
+
+
+# The same encoder and decoder for both.
+EMOJI_NETS = {"latent_dim": 64, "network": "vae-gan32", "widths": (16, 32, 64)}
+CUB = "folder:CUB_200_2011/images"  # where its archive unpacks to, in COURSE_DATA, data/downloads or here
+
 RECIPES: dict[str, Recipe] = {
     "ae_fashion_z2": _fashion(AutoencoderConfig(latent_dim=2), "a code that can be drawn"),
     "ae_fashion_z16": _fashion(AutoencoderConfig(latent_dim=16), "the middle of the bottleneck sweep"),
@@ -125,12 +145,22 @@ RECIPES: dict[str, Recipe] = {
         ClassifierConfig(shift=4), "cifar10", 24, "features that measure generators", accuracy=0.90
     ),
     **{f"gan_fashion_{loss}_s{seed}": _gan(loss, seed) for loss in LOSSES for seed in (0, 1)},
+    "vae_emoji": _emoji(VAEConfig(**EMOJI_NETS), "compared pixel by pixel"),
+    "vae_gan_emoji": _emoji(VAEGANConfig(**EMOJI_NETS), "compared in the features of its discriminator"),
+    # One student's scores. What was called WGAN-GP there was cross-entropy with a penalty on one norm of a whole batch.
+    "gan_cub_non-saturating": _assignment_gan("non-saturating", CUB, 32, fid=146),
+    "gan_cub_lsgan": _assignment_gan("lsgan", CUB, 32, fid=52.57),
+    "gan_cub_wgan-gp": _assignment_gan("wgan-gp", CUB, 32, fid=38.6),
+    **{f"gan_cifar_{loss}": _assignment_gan(loss, "cifar10") for loss in ("non-saturating", "lsgan", "wgan-gp")},
 }
 
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
 NOT_YET_RECORDED = (
     "classifier_cifar10",
     *(f"gan_fashion_{loss}_s{seed}" for loss in LOSSES for seed in (0, 1)),
+    "vae_emoji",
+    "vae_gan_emoji",
+    *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
 )
 
 

@@ -46,7 +46,7 @@ def test_each_recipe_builds_its_model_for_its_data(name):
     shape = {"fashion-mnist": (1, 32, 32), "cifar10": (3, 32, 32)}.get(recipe.dataset, (3, 32, 32))
     model = methods.build(recipe.method, recipe.config, shape, seed=recipe.run.seed)
     assert methods.name_of(model) == recipe.method and recipe.about
-    assert recipe.dataset in data.names()
+    assert recipe.dataset in data.names() or recipe.dataset.startswith("folder:")
 
 
 def test_the_assignments_recipes_are_the_assignment():
@@ -57,6 +57,28 @@ def test_the_assignments_recipes_are_the_assignment():
         assert recipe.config.network == "cifar-assignment" and recipe.dataset == "cifar10"
     linear = recipes.get("cifar_vae_linear").config
     assert (linear.beta_schedule, linear.beta, linear.beta_stairs) == ("linear", 1.0, 20)
+
+
+def test_the_assignments_gans_differ_in_their_loss_alone():
+    birds = {name: recipe for name, recipe in recipes.RECIPES.items() if name.startswith("gan_cub_")}
+    assert {recipe.config.loss: recipe.expected for recipe in birds.values()} == {
+        "non-saturating": {"fid": 146}, "lsgan": {"fid": 52.57}, "wgan-gp": {"fid": 38.6}
+    }  # fmt: skip
+    assert len({(replace(recipe.config, loss="hinge"), recipe.run, recipe.size) for recipe in birds.values()}) == 1
+    run, config = birds["gan_cub_lsgan"].run, birds["gan_cub_lsgan"].config
+    assert (run.steps * config.n_critic, run.batch_size, run.lr, run.betas) == (30_000, 256, 2e-4, (0.0, 0.9))
+    assert run.lr_at(run.steps / run.lr_steps) == pytest.approx(0.94 * run.lr)  # hardly at all
+    model = methods.build("gan", config, (3, 32, 32), seed=0)
+    assert [sum(p.numel() for p in net.parameters()) for net in (model.generator, model.critic)] == [1_204_099, 1_053_825]
+
+
+def test_the_emoji_models_share_encoder_decoder_and_run():
+    vae, gan = (recipes.get(name) for name in ("vae_emoji", "vae_gan_emoji"))
+    assert (vae.run, vae.dataset, vae.size) == (gan.run, gan.dataset, gan.size)
+    a, b = (methods.build(recipe.method, recipe.config, (3, 32, 32), seed=0) for recipe in (vae, gan))
+    for part in ("encoder", "decoder"):
+        shapes = [{name: tuple(p.shape) for name, p in getattr(model, part).named_parameters()} for model in (a, b)]
+        assert shapes[0] == shapes[1]
 
 
 def test_the_sweep_changes_beta_alone():

@@ -229,7 +229,8 @@ def _pictures(recipe, out: Path) -> list[Path]:
 
 def _summary(header: dict, expected: dict[str, float], out: Path, made: list[Path], again: str) -> None:
     columns = ["held-out term", "value"] + (["expected"] if expected else [])
-    print(table([columns, *([k, v, expected.get(k)][: len(columns)] for k, v in header["metrics"].items())]))
+    found = {**dict.fromkeys(expected), **header["metrics"]}  # what is expected but not measured here stays blank
+    print(table([columns, *([k, v, expected.get(k)][: len(columns)] for k, v in found.items())]))
     where, speed = f"{header['device']} in {header['precision']}", header["images_per_second"]
     print(f"{header['steps']:,} steps, {header['minutes']:g} minutes, {speed:,.0f} images per second on {where}")
     for label, path in (

@@ -11,7 +11,7 @@ import torch
 
 from course_utils.data.image_set import ImageSet, check_size
 from course_utils.data.pictures import Unreadable, check_picture, read_square
-from course_utils.data.sources import position
+from course_utils.data.sources import position, search_roots
 from course_utils.errors import CourseError, reject
 
 PREFIX = "folder:"
@@ -67,13 +67,22 @@ def _decode(folder: Path, names: list[str], size: int,
     return torch.from_numpy(pixels[:len(kept)]).permute(0, 3, 1, 2).contiguous(), kept
 
 
+def find(name: str, root: Path | None) -> Path:
+    """The folder of folder:PATH; a relative one that is not here is looked for where data sets lie. CourseError if nowhere."""
+    path = Path(name.removeprefix(PREFIX)).expanduser()
+    places = [path, *(place / path for place in search_roots(root))] if path.parts else []
+    for place in places:
+        if place.is_dir():
+            return place
+    why = " ".join(f"{place} is not a folder." for place in dict.fromkeys(places)) or "No path was given."
+    raise reject("dataset", name, "folder: and the path of an existing folder", why)
+
+
 def read(name: str, split: str, size: int | None, root: Path | None, download: bool) -> ImageSet:
     """Pictures below a folder, RGB. attributes["file"]: their paths; meta["skipped"]: [(file, reason)], warned of."""
     if split not in SPLITS:
         raise reject("split", split, SPLITS)
-    folder, size = Path(name.removeprefix(PREFIX)).expanduser(), check_size(size, DEFAULT_SIZE)
-    if not folder.is_dir():
-        raise reject("dataset", name, "folder: and the path of an existing folder", f"{folder} is not a folder.")
+    folder, size = find(name, root), check_size(size, DEFAULT_SIZE)
     names, skipped = _sort_out(folder)
     total, chosen = len(names) + len(skipped), assign(names, split) if len(names) >= 2 else []
     if len(chosen) * 3 * size * size > MEMORY_LIMIT:

@@ -86,6 +86,19 @@ def test_a_wrong_path_or_split_is_named(tmp_path):
         load(tmp_path, "val")
 
 
+def test_a_relative_path_is_looked_for_here_and_where_data_sets_lie(album, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "sub" / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    assert len(data.load("folder:sub", "all")) == 20
+    monkeypatch.setenv("COURSE_DATA", str(elsewhere))
+    with pytest.raises(CourseError, match="dataset: got 'folder:sub'.*elsewhere.sub.* is not a folder"):
+        data.load("folder:sub", "all")
+    with pytest.raises(CourseError, match="No path was given"):
+        data.load("folder:", "all")
+
+
 def test_transparency_becomes_white(tmp_path):
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:, 16:] = (200, 0, 0, 255)                                     # left: transparent black, right: red
