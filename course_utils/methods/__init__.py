@@ -9,15 +9,17 @@ from .autoencoder import Autoencoder
 from .base import LatentModel, Posterior
 from .classifier import Classifier
 from .gan import GAN
+from .intro_vae import IntroVAE
+from .soft_intro_vae import SoftIntroVAE
 from .trainable import Trainable
 from .vae import VAE
 from .vae_gan import VAEGAN
 
 METHODS: dict[str, type[Trainable]] = {"autoencoder": Autoencoder, "vae": VAE, "classifier": Classifier, "gan": GAN}
-METHODS["vae-gan"] = VAEGAN
+METHODS |= {"vae-gan": VAEGAN, "intro-vae": IntroVAE, "soft-intro-vae": SoftIntroVAE}
 
-__all__ = ["METHODS", "Autoencoder", "Classifier", "GAN", "LatentModel", "Posterior", "Trainable", "VAE"]
-__all__ += ["VAEGAN", "build", "method_class", "name_of"]
+__all__ = ["METHODS", "Autoencoder", "Classifier", "GAN", "IntroVAE", "LatentModel", "Posterior", "Trainable"]
+__all__ += ["SoftIntroVAE", "VAE", "VAEGAN", "build", "method_class", "name_of"]
 
 
 def method_class(name: str) -> type[Trainable]:

@@ -31,7 +31,7 @@ class AutoencoderConfig:
     latent_dim: int = 32
     """numbers in a code: the width of the bottleneck"""
     network: str = "conv"
-    """conv (any size that is a multiple of 8), cifar-assignment (32x32 in [-1, 1]) or dcgan64"""
+    """conv (any size that is a multiple of 8), cifar-assignment (32x32 in [-1, 1]), dcgan64, introspective or mlp (points)"""
     widths: tuple[int, ...] = ()
     """channels of each stage, () for the network's own (32, 64, 128)"""
     input_noise: float = 0.0
@@ -63,12 +63,14 @@ class Autoencoder(Trainable, LatentModel):
         self.encoder, self.decoder = nets.encoder, nets.decoder
         self.output, self.data_range, self.scale_head = nets.output, nets.data_range, nets.scale_head
 
-    # [0, 1] outside, the network's own range inside.
+    # [0, 1] outside, the network's own range inside; points are as they are, on both sides.
     def to_network(self, x: Tensor) -> Tensor:
-        low, high = self.data_range
+        low, high = self.data_range or (0.0, 1.0)
         return x if (low, high) == (0.0, 1.0) else low + (high - low) * x
 
     def from_network(self, x: Tensor) -> Tensor:
+        if self.data_range is None:
+            return x
         low, high = self.data_range
         return ((x - low) / (high - low)).clamp(0, 1)
 

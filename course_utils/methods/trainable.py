@@ -29,6 +29,7 @@ class Trainable(Model):
 
     # Set by the loop.
     rng: torch.Generator | None = None  # so that one seed decides every draw
+    steps_done = 0  # steps of the run before this one
     progress = 0.0  # share of the run that is done, in [0, 1); schedules read it
 
     def noise(self, *shape: int) -> Tensor:
@@ -50,6 +51,12 @@ class Trainable(Model):
         self.check_images(data.images[:1])
         if self.supervised and data.labels is None:
             raise reject("dataset", data.name, "a data set with classes", f"{type(self).__name__} learns from labels.")
+
+    def prepare_evaluation(self, images) -> None:
+        """What eval mode needs and training does not keep, from the training images (an ImageSet or PointSet), in place.
+
+        The loop calls it before each evaluation and at the end of a run, on the model that is evaluated or returned. It
+        changes no weight, and the run goes on as if it had not been called."""
 
     @abstractmethod
     def step(self, x: Tensor, update: Update) -> dict[str, Tensor]:

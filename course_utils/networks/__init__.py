@@ -6,13 +6,14 @@ a decoder (B, latent_dim) -> (B, C, H, W), and how to read the decoder's output.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
 from ..errors import reject
-from . import conv, mlp, residual, vae_gan
+from . import conv, introspective, mlp, residual, vae_gan
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,15 @@ class AutoencoderNetworks:
     """An encoder, a decoder, and the two facts a method needs to read the decoder's output.
 
     output: "sigmoid" if the raw output is a logit, "linear" if it is the value itself.
-    data_range: the range of pixel values the pair works in; images outside the package are always in [0, 1].
+    data_range: the range of pixel values the pair works in; images outside the package are always in [0, 1]. None for
+    points, which have none.
     scale_head: what the second half of a stochastic encoder's output means, "logvar" or "log_std".
     """
 
     encoder: nn.Module
     decoder: nn.Module
     output: str = "sigmoid"
-    data_range: tuple[float, float] = (0.0, 1.0)
+    data_range: tuple[float, float] | None = (0.0, 1.0)
     scale_head: str = "logvar"
 
 
@@ -112,6 +114,26 @@ def _vae_gan32(data_shape, latent_dim, code_width, widths):
 @register("vae-gan64")
 def _vae_gan64(data_shape, latent_dim, code_width, widths):
     return _vae_gan32(data_shape, latent_dim, code_width, widths or vae_gan.WIDTHS["vae-gan64"])
+
+
+@register("introspective")
+def _introspective(data_shape, latent_dim, code_width, widths):
+    widths = widths or (64, 128, 256)
+    return AutoencoderNetworks(
+        introspective.IntrospectiveEncoder(data_shape, widths, code_width),
+        introspective.IntrospectiveDecoder(data_shape, widths, latent_dim),
+        output="linear",
+    )
+
+
+@register("mlp")
+def _mlp_pair(data_shape, latent_dim, code_width, widths):
+    dimension, widths = mlp.check_points(data_shape), widths or (256, 256, 256, 256)
+    if len(set(widths)) > 1:
+        raise reject("widths", widths, "one width, as often as there are hidden layers", "256 256 256 256 is the default.")
+    make = functools.partial(mlp.MLP, width=widths[0], hidden=len(widths))
+    encoder, decoder = make(dimension, after=code_width), make(latent_dim, after=dimension)
+    return AutoencoderNetworks(encoder, decoder, output="linear", data_range=None)
 
 
 def build_gan(name, data_shape, latent_dim, width) -> GANNetworks:

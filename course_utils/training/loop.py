@@ -72,22 +72,23 @@ class Updater:
 class Terms:
     """Running means of a step's terms, summed on the device: one host synchronization a log row, none a step.
 
+    A term's mean is over the steps that had it: a warm-up may have others, and one row may hold steps of both kinds.
     Over several processes they are the mean of all: what is logged is of the whole batch, and all see a NaN at once."""
 
     def __init__(self):
         self.sums: dict[str, torch.Tensor] = {}
-        self.count = 0
+        self.counts: dict[str, int] = {}
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:
         for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value if self.count else value.clone()
-        self.count += 1
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+            self.counts[name] = self.counts.get(name, 0) + 1
 
     def means(self, fabric) -> dict[str, float]:
-        names, count = list(self.sums), self.count
+        names = list(self.sums)
         if not names:
             return {}
-        values = torch.stack([self.sums[n].float() for n in names]) / count
+        values = torch.stack([self.sums[n].float() / self.counts[n] for n in names])
         if fabric.world_size > 1:
             values = fabric.all_reduce(values, reduce_op="mean")
         self.__init__()
@@ -98,7 +99,8 @@ class Run:
     """One training run: `Run(...).go()`. `fit` is the way in."""
 
     def __init__(self, model, train, config: RunConfig, *, out, evaluation, hooks, header, resume, quiet):
-        self.config, self.out, self.hooks, self.evaluation = config, Path(out), tuple(hooks), evaluation
+        self.config, self.out, self.hooks = config, Path(out), tuple(hooks)
+        self.train, self.evaluation = train, evaluation
         self.images_per_step = config.batch_size * model.batches_per_step
         self.total = config.total_steps(len(train), model.batches_per_step)
         self.fabric, self.precision = make_fabric(config)
@@ -182,7 +184,7 @@ class Run:
         seed = mix(config.seed, 2, self.step, self.fabric.global_rank)
         model.rng.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
         torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
-        model.progress = self.step / self.total
+        model.steps_done, model.progress = self.step, self.step / self.total
         lr = config.lr_at(self.step / (config.lr_steps or self.total))
         for player, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -214,6 +216,7 @@ class Run:
 
     def _evaluate(self) -> dict[str, float]:
         model = self.averaged()
+        model.prepare_evaluation(self.train)
         found = {}
         if self.evaluation is not None:
             with self.fabric.autocast():
