@@ -192,7 +192,8 @@ def _datasets() -> Iterator[Check]:
     rows = catalog()
     for row in rows:
         if row.present:
-            yield Check("data", OK, f"{row.name}: {row.train + row.test:,} images")
+            kind = "images" if len(row.shape) == 3 else "points"
+            yield Check("data", OK, f"{row.name}: {row.train + row.test:,} {kind}")
         elif row.source.startswith("in the repository"):
             remedy = "`course fetch` gets it; in a checkout: git restore data"
             yield Check("data", PROBLEM, f"{row.name} comes with the course but is not in {data_dir()}", remedy)

@@ -60,14 +60,19 @@ class Opened:
     label: str
 
 
-def open_checkpoint(name: str, device: str = "auto", *, latent: bool = True) -> Opened:
-    """By a name of the manifest, a file or a run's folder. latent: refuse what does not decode, such as a classifier."""
+def open_checkpoint(name: str, device: str = "auto", *, latent: bool = True, points: bool = False) -> Opened:
+    """By a name of the manifest, a file or a run's folder. latent: refuse what does not decode, such as a classifier.
+
+    points: take a model of points, too; without, it is refused, as it makes no pictures."""
     from ..methods import LatentModel
 
     opened = _open(name, device)
     if latent and not isinstance(opened.model, LatentModel):
         kind = opened.facts.get("method")
         raise reject("checkpoint", opened.label, "a model that decodes", f"A {kind} makes no images: course evaluate.")
+    if not points and len(opened.model.data_shape) != 3:
+        remedy = "course evaluate measures it; course_utils.figures.plane draws its samples."
+        raise reject("checkpoint", opened.label, "a model of images", f"This one is of points in the plane: {remedy}")
     return opened
 
 
@@ -85,13 +90,14 @@ def _open(name: str, device: str) -> Opened:
 
 
 def open_images(opened: Opened, dataset: str | None, split: str, size: int | None = None):
-    """The images of a data set (default: those of the training) at the model's size; CourseError if they cannot fit."""
+    """The images (or points) of a data set, by default that of the training, at the model's size; CourseError if they
+    cannot fit."""
     from .. import data
 
     dataset = dataset or opened.facts.get("dataset")
     if not dataset:
         raise reject("dataset", None, "a data set's name", "The checkpoint records none: give --dataset NAME.")
-    _, height, width = opened.model.data_shape
+    height, width = opened.model.data_shape[-2:] if len(opened.model.data_shape) == 3 else (None, None)
     images = data.load(dataset, split, size=size or (height if height == width else None))
     opened.model.check_images(images.images[:1])
     return images

@@ -44,11 +44,11 @@ def data(
         splits = sets.get(name)
         print(f"{name} is here: {', '.join(f'{split} {count:,}' for split, count in splits.items())}")
         return
-    rows = [["name", "images (C, H, W)", "train", "test", "in memory", "here", "source", "license"]]
+    rows = [["name", "(C, H, W) or (D,)", "train", "test", "in memory", "here", "source", "license"]]
     for row in sets.catalog():
         if name in (None, row.name):
             here, size = "yes" if row.present else "no", f"{row.bytes / 1e6:,.0f} MB"
-            shape = f"{row.shape[0]} x {row.shape[1]} x {row.shape[2]}"
+            shape = " x ".join(map(str, row.shape))
             rows.append([row.name, shape, row.train, row.test, size, here, row.source, row.license])
     if len(rows) == 1:
         raise reject("NAME", name, sets.names())

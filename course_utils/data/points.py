@@ -1,76 +1,43 @@
-"""Densities in one and two dimensions: an exact sampler, the exact log density, and point sets drawn from them.
+"""Points of known densities: each density by its name, and point sets drawn from it to train on.
 
-Coordinates have no range; `log_density` is in nats. A density is known by name: `density("8-gaussians").sample(1000)`.
+Coordinates have no range. `density("8-gaussians").sample(1000)` draws, `load("8-gaussians", "train")` is a data set.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..errors import reject
+from .densities import Checkerboard, Density, GaussianMixture, Rings, Spirals, mixture, ring
+
+__all__ = ["DENSITIES", "GaussianMixture", "PLANE", "PointSet", "density", "mixture", "points", "read", "ring"]
 
 SPLITS = {"train": 0, "test": 1}
+# Training sees each point about 15 times in the longest runs, as good as fresh ones; and it is a set like any other, with a hash.
+SIZES = {"train": 1_000_000, "test": 20_000}
 
-
-@dataclass(frozen=True, eq=False)
-class GaussianMixture:
-    """Round Gaussians of one spread. centers: (K, D). sigma: standard deviation of each. weights: (K,), adding up to 1."""
-
-    centers: Tensor
-    sigma: float
-    weights: Tensor
-
-    @property
-    def shape(self) -> tuple[int]:
-        return (self.centers.shape[1],)
-
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n independent points: (n, D), float32."""
-        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        return self.centers[which] + self.sigma * torch.randn(n, *self.shape, generator=generator)
-
-    def log_density(self, x: Tensor) -> Tensor:
-        """log p(x) in nats: (B, D) -> (B,), in x's precision."""
-        centers, weights = self.centers.to(x), self.weights.to(x)
-        square = (x[:, None] - centers).square().sum(2) / self.sigma**2  # (B, K)
-        constant = 0.5 * self.shape[0] * math.log(2 * math.pi * self.sigma**2)
-        return torch.logsumexp(weights.log() - 0.5 * square, 1) - constant
-
-
-def mixture(centers, sigma: float, weights=None) -> GaussianMixture:
-    """A mixture at these centers, a list of numbers (D = 1) or of points; weights: equal if not given, else normalized."""
-    centers = torch.as_tensor(centers, dtype=torch.float32)
-    centers = centers[:, None] if centers.ndim == 1 else centers
-    weights = torch.ones(len(centers)) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
-    if not 0 < sigma < math.inf:
-        raise reject("sigma", sigma, "more than 0", "It is a standard deviation.")
-    if weights.shape != (len(centers),) or not (weights > 0).all():
-        raise reject("weights", weights.tolist(), f"{len(centers)} numbers more than 0, one for each center")
-    return GaussianMixture(centers, float(sigma), weights / weights.sum())
-
-
-def ring(modes: int, radius: float, sigma: float) -> GaussianMixture:
-    """`modes` equal Gaussians, evenly spaced on a circle about the origin, the first at (radius, 0)."""
-    angle = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
-    return mixture(radius * torch.stack([angle.cos(), angle.sin()], 1), sigma)
-
-
-# 8-gaussians: the modes are 1.08 apart, 77 standard deviations; scaled by 1.414 as in published toy problems.
-DENSITIES: dict[str, Callable[[], GaussianMixture]] = {
+# The published toy problems of the plane. Of the 8 Gaussians, scaled by 1.414, modes are 1.08 apart, 77 standard deviations.
+PLANE: dict[str, Callable[[], Density]] = {
+    "8-gaussians": lambda: ring(8, 2 / 1.414, 0.02 / 1.414),
+    "two-spirals": Spirals,
+    "checkerboard": Checkerboard,
+    "rings": Rings,
+}
+DENSITIES: dict[str, Callable[[], Density]] = {
     "gaussian": lambda: mixture([0.0], 1.0),
     "two-gaussians": lambda: mixture([-2.0, 2.0], 0.5),
     "three-gaussians": lambda: mixture([-3.0, 0.0, 3.0], 0.4, [0.3, 0.5, 0.2]),
-    "8-gaussians": lambda: ring(8, 2 / 1.414, 0.02 / 1.414),
+    **PLANE,
 }
 
 
-def density(name: str) -> GaussianMixture:
+def density(name: str) -> Density:
     """The density of this name; CourseError lists the known ones."""
     if name not in DENSITIES:
         raise reject("density", name, sorted(DENSITIES))
@@ -119,3 +86,13 @@ def points(name: str, n: int = 20_000, split: str = "train", seed: int = 0) -> P
     if split not in SPLITS:
         raise reject("split", split, SPLITS)
     return PointSet(density(name).sample(n, torch.Generator().manual_seed(2 * seed + SPLITS[split])), name, split)
+
+
+def read(name: str, split: str, size: int | None = None, root: Path | None = None, download: bool = False) -> PointSet:
+    """A data set of the plane, as `data.load` gives it: SIZES[split] points, the same every time.
+
+    They are drawn in float64 and rounded once: processors differ in the last bits of a draw, and the hash should not."""
+    if size is not None:
+        raise reject("size", size, "None", f"{name} is made of points; only images have a size.")
+    generator = torch.Generator().manual_seed(SPLITS[split])
+    return PointSet(density(name).sample(SIZES[split], generator, dtype=torch.float64).float(), name, split)

@@ -7,21 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_utils.data import celeba, emoji, factors, folder, idx_sets, torchvision_sets
+from course_utils.data import celeba, emoji, factors, folder, idx_sets, points, torchvision_sets
 from course_utils.data.image_set import ImageSet
+from course_utils.data.points import PointSet
 from course_utils.errors import reject
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One known data set. read(name, split, size, root, download) -> ImageSet; present(name) -> bool."""
+    """One known data set. read(name, split, size, root, download) -> ImageSet or PointSet; present(name) -> bool."""
 
-    shape: tuple[int, int, int]
-    sizes: dict[str, int]  # images in each split
+    shape: tuple[int, ...]  # (C, H, W) of an image, (D,) of a point
+    sizes: dict[str, int]   # images or points in each split
     license: str
     source: str            # where it comes from, for people
-    read: Callable[[str, str, int | None, Path | None, bool], ImageSet]
+    read: Callable[[str, str, int | None, Path | None, bool], ImageSet | PointSet]
     present: Callable[[str], bool]
+    bytes: int = 1         # of a number: a pixel is uint8, a coordinate float32
 
 
 def _cifar_like(name: str, train: int, test: int) -> Entry:
@@ -50,6 +52,7 @@ ENTRIES = {
     "svhn": _cifar_like("svhn", 73257, 26032),
     "celeba": Entry((3, 64, 64), {"train": 162770, "valid": 19867, "test": 19962}, celeba.LICENSE, "download",
                     celeba.read, celeba.present),
+    **{name: Entry((2,), points.SIZES, "none needed (drawn)", "drawn", points.read, _always, 4) for name in points.PLANE},
 }
 
 
@@ -65,8 +68,8 @@ def _entry(name: str) -> Entry:
 
 
 def load(name: str, split: str = "train", *, size: int | None = None, root: str | Path | None = None,
-         download: bool = False) -> ImageSet:
-    """One split of a data set as one uint8 tensor (N, C, H, W).
+         download: bool = False) -> ImageSet | PointSet:
+    """One split of a data set as one tensor: images uint8 (N, C, H, W), points float32 (N, 2).
 
     name: one of `names()`. split: train or test, for some sets also valid or all. size: side in pixels, None for the
     set's own (28x28 sets are zero-padded to 32; 28 leaves them as they are). root: the only folder to look in, instead
@@ -89,10 +92,10 @@ def get(name: str, root: str | Path | None = None) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the catalog. shape: (C, H, W). bytes: of all images as loaded, uint8."""
+    """One line of the catalog. shape: (C, H, W), or (D,) of points. bytes: of all splits as loaded."""
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     train: int
     test: int
     license: str
@@ -107,5 +110,5 @@ def catalog() -> list[Row]:
     for name, entry in ENTRIES.items():
         images = sum(n for split, n in entry.sizes.items() if split != "all")
         rows.append(Row(name, entry.shape, entry.sizes["train"], entry.sizes["test"], entry.license, entry.source,
-                        entry.present(name), images * math.prod(entry.shape)))
+                        entry.present(name), entry.bytes * images * math.prod(entry.shape)))
     return rows

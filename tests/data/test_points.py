@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
-from course_utils.data.points import DENSITIES, PointSet, density, mixture, points
+from course_utils.data.points import DENSITIES, SIZES, GaussianMixture, PointSet, density, mixture, points, read
 from course_utils.errors import CourseError
+
+MIXTURES = [name for name in DENSITIES if isinstance(density(name), GaussianMixture)]  # the others: test_densities.py
 
 
 def grid(p, steps=400):
@@ -20,14 +22,14 @@ def grid(p, steps=400):
     return (p.centers.double()[:, None] + square).flatten(0, 1), float(axis[1] - axis[0]) ** 2
 
 
-@pytest.mark.parametrize("name", DENSITIES)
+@pytest.mark.parametrize("name", MIXTURES)
 def test_a_density_integrates_to_one(name):
     p = density(name)
     x, cell = grid(p)  # in 2-D the modes are far apart: one patch around each
     assert float(p.log_density(x).exp().sum()) * cell == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", DENSITIES)
+@pytest.mark.parametrize("name", MIXTURES)
 def test_log_density_is_the_mixtures(name):
     p = density(name)
     normal = torch.distributions.MultivariateNormal
@@ -37,7 +39,7 @@ def test_log_density_is_the_mixtures(name):
     torch.testing.assert_close(p.log_density(x), want)
 
 
-@pytest.mark.parametrize("name", DENSITIES)
+@pytest.mark.parametrize("name", MIXTURES)
 def test_the_sampler_draws_from_the_density(name):
     """Mean negative log density of the samples = the entropy by quadrature; moments = the mixture's."""
     p, n = density(name), 100_000
@@ -73,9 +75,17 @@ def test_a_point_set_is_what_the_loop_reads():
     assert len({train.sha256(), *others}) == 4
 
 
+def test_a_data_set_of_the_plane():
+    train, test = read("rings", "train"), read("rings", "test")
+    assert (len(train), len(test)) == (SIZES["train"], SIZES["test"]) and train.shape == test.shape == (2,)
+    assert read("rings", "test").sha256() == test.sha256() != train.sha256()
+    assert not torch.isin(test.images[:, 0], train.images[:, 0]).float().mean() > 0.2  # other draws, not a part of them
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: read("rings", "train", 32), "size: got 32"),
         (lambda: density("9-gaussians"), "Did you mean '8-gaussians'"),
         (lambda: points("8-gaussians", 0), "n: got 0"),
         (lambda: points("8-gaussians", split="validation"), "split"),

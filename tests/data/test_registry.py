@@ -14,6 +14,17 @@ def test_unknown_names_list_the_known_ones():
         data.load(3)
 
 
+@pytest.mark.parametrize("name", ["8-gaussians", "two-spirals", "checkerboard", "rings"])
+def test_points_are_data_sets_too(name, tmp_path):
+    row = next(row for row in data.catalog() if row.name == name)
+    train, test = data.load(name, root=tmp_path), data.load(name, "test")
+    assert (len(train), len(test), train.shape, row.present) == (row.train, row.test, row.shape, True)
+    assert row.bytes == sum(points.images.numel() * points.images.element_size() for points in (train, test))
+    assert data.get(name) == {"train": row.train, "test": row.test}
+    with pytest.raises(CourseError, match="size: got 32"):
+        data.load(name, size=32)
+
+
 @pytest.mark.parametrize("name", ["fashion-mnist-mini", "noto-emoji", "shapes"])
 def test_embedded_sets_agree_with_their_catalog(name):
     row = next(row for row in data.catalog() if row.name == name)
