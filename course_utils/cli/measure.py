@@ -53,8 +53,9 @@ def evaluate(
         batch_size: images at a time; it does not change deterministic terms
         seed: of the codes that are sampled
         metrics: fid, kid, and on the course's classifiers fd_fashion, kd_fashion, fd_cifar, kd_cifar; for each network
-            also precision_, recall_, density_ and coverage_; a network's name (inception, fashion, cifar): all of its own
-        samples: images to draw for the metrics, 10,000 if not given
+            also precision_, recall_, density_ and coverage_; a network's name (inception, fashion, cifar): all of its own;
+            for points in the plane jsd, kl_data_model, kl_model_data, within, modes, share_min and share_max, or plane: all
+        samples: images to draw for the metrics, 10,000 if not given; points, 20,000
         inception_weights: for fid and kid, in place of the file that pytorch-fid keeps in torch hub's cache
         out: a JSON file to write the measures to
     """
@@ -63,18 +64,22 @@ def evaluate(
     at_least("batch_size", batch_size, 1)
     if not metrics and (samples is not None or inception_weights is not None):
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
-    samples = 10_000 if samples is None else samples
-    opened = open_checkpoint(checkpoint, device, latent=bool(metrics))
+    opened = open_checkpoint(checkpoint, device, latent=bool(metrics), points=True)
     images = open_images(opened, dataset, split, size)
+    points = len(images.shape) == 1
+    if samples is None:
+        samples = 20_000 if points else 10_000
     started = time.perf_counter()
-    if metrics:
+    if metrics and points:
+        found = _of_points(opened, images, metrics, samples, seed, batch_size, inception_weights)
+    elif metrics:
         found = _of_samples(opened, images, metrics, samples, seed, batch_size, inception_weights)
     else:
         found = _held_out(opened, images, seed, batch_size)
     speed = (samples if metrics else len(images)) / (time.perf_counter() - started)
-    print(f"{speed:,.0f} images per second on {opened.model.device}")
+    print(f"{speed:,.0f} {_what(images)} per second on {opened.model.device}")
     if out is not None:
-        write_json(out, {"checkpoint": opened.label, **found, "images_per_second": round(speed, 1)})
+        write_json(out, {"checkpoint": opened.label, **found, f"{_what(images)}_per_second": round(speed, 1)})
         print(f"wrote {out}")
 
 
@@ -82,9 +87,9 @@ def _held_out(opened: Opened, images, seed: int, batch_size: int) -> dict:
     from ..training import evaluate as measure
 
     found = measure(opened.model, images, batch_size=batch_size, seed=seed)
-    print(f"{opened.label} on {images.name}, {images.split}: {len(images):,} images {images.shape}")
+    print(f"{opened.label} on {images.name}, {images.split}: {len(images):,} {_what(images)} {images.shape}")
     print(_beside(found, _recorded(opened, images)))
-    return {"dataset": images.name, "split": images.split, "images": len(images), "seed": seed, "metrics": found}
+    return {"dataset": images.name, "split": images.split, _what(images): len(images), "seed": seed, "metrics": found}
 
 
 def _of_samples(opened: Opened, images, metrics, samples, seed, batch_size, inception_weights) -> dict:
@@ -93,12 +98,39 @@ def _of_samples(opened: Opened, images, metrics, samples, seed, batch_size, ince
     settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
     found = measure(opened.model, images, metrics, **settings)
     values = found.pop("values")
-    same = (opened.facts.get("watched") or {}).get("samples") == samples and seed == 0
     print(f"{opened.label}: {samples:,} samples against {len(images):,} images of {images.name}, {images.split}")
-    print(_beside(values, _recorded(opened, images) if same else {}))
+    print(_beside(values, _recorded_of_samples(opened, images, samples, seed)))
     if found["compared"]:
         print(f"all but the Fréchet distance on {found['compared']:,} of each; kernel distance: mean over subsets, spread")
     return {**found, "metrics": values}
+
+
+def _of_points(opened: Opened, points, metrics, samples, seed, batch_size, inception_weights) -> dict:
+    from ..data.points import density
+    from ..metrics import measure, real_against_real
+
+    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
+    found = measure(opened.model, points, metrics, **settings)
+    values = found.pop("values")
+    floor = real_against_real(density(points.name), samples, metrics)
+    recorded = _recorded_of_samples(opened, points, samples, seed)
+    rows = [["term", "measured", *(["recorded"] if recorded else []), "real points", "their spread"]]
+    for name, value in values.items():
+        rows.append([name, value, *([recorded.get(name)] if recorded else []), floor[name], floor[f"{name}_std"]])
+    print(f"{opened.label}: {samples:,} samples against the density {points.name}; divergences in nats")
+    print(table(rows))
+    print("real points: what as many points of the density itself score, mean and standard deviation of 10 draws")
+    return {**found, "metrics": values, "real_against_real": floor}
+
+
+def _what(images) -> str:
+    return "points" if len(images.shape) == 1 else "images"
+
+
+def _recorded_of_samples(opened: Opened, images, samples: int, seed: int) -> dict[str, float]:
+    """What was measured after the training on as many samples of the same seed."""
+    same = (opened.facts.get("watched") or {}).get("samples") == samples and seed == 0
+    return _recorded(opened, images) if same else {}
 
 
 def _recorded(opened: Opened, images) -> dict[str, float]:

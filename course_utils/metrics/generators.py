@@ -2,6 +2,7 @@
 
 A metric's name says its network. `fid` and `kid` are Inception's alone; `fd_fashion` is the Fréchet and `kd_fashion` the
 kernel distance on features of the Fashion-MNIST classifier, `precision_cifar` is on those of the CIFAR-10 classifier.
+Points in the plane need no features: their density is known, and `plane` has the metrics.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from pathlib import Path
 import torch
 
 from ..data.image_set import ImageSet
+from ..data.points import PointSet
 from ..errors import reject
 from ..methods.base import LatentModel, evaluating
 from .features import NETWORKS, FeatureNetwork, feature_network
 from .frechet import too_few
 from .kernel import kernel_distance
 from .neighbors import precision_recall_density_coverage
+from .plane import POINT_METRICS, measure_points
 from .references import KEPT, Statistics, bar, reference_statistics
 from .samples import generate
 
@@ -28,7 +31,7 @@ SETTINGS = {"k": 3, "k_density": 5, "subsets": 100, "subset_size": 1000}
 
 def measure(
     model: LatentModel,
-    reference: ImageSet,
+    reference: ImageSet | PointSet,
     metrics: Sequence[str],
     *,
     samples: int = 10_000,
@@ -47,8 +50,17 @@ def measure(
     equal numbers of real and generated images, 10,000 at most ("compared"). Beyond that memory does not grow with `samples`.
 
     train_mode: a mistake made on purpose, for chapter 05: "features" leaves the feature networks in train mode, "model"
-    the model. CourseError for a model without a prior, images that do not fit, and too few images."""
+    the model. CourseError for a model without a prior, images that do not fit, and too few images.
+
+    A reference of points stands for its density: the metrics are those of `plane.score`, and `networks`, `inception_weights` and
+    `train_mode` have no place."""
     networks = networks or {}
+    if isinstance(reference, PointSet):
+        if networks or inception_weights or train_mode:
+            given = "networks, inception_weights or train_mode"
+            raise reject("reference", reference.name, f"a set of images with {given}", "Points are measured without features.")
+        _check_numbers(samples, batch_size, train_mode)
+        return measure_points(model, reference, metrics, samples=samples, seed=seed, batch_size=batch_size)
     wanted = parse_metrics(metrics, networks)
     _check_numbers(samples, batch_size, train_mode)
     _check_model(model, reference)
@@ -88,7 +100,8 @@ def parse_metrics(metrics: Sequence[str], networks: Sequence[str] | Mapping = ()
     wanted: dict[str, list[str]] = {}
     for name in metrics:
         if name not in known:
-            raise reject("metrics", name, known, "A network's name alone stands for all of its metrics.")
+            remedy = "That is for points in the plane." if name in POINT_METRICS else ""
+            raise reject("metrics", name, known, remedy or "A network's name alone stands for all of its metrics.")
         network, measures = known[name]
         wanted.setdefault(network, []).extend(m for m in measures if m not in wanted.get(network, []))
     return wanted

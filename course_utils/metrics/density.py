@@ -1,0 +1,85 @@
+"""A model's density of points on a grid: from exp(ELBO), which is none, and from importance weighting, which tends to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..data.densities import Density, cell_edges
+from ..errors import reject
+from ..methods.base import LatentModel
+from .divergence import jsd, true_masses
+from .likelihood import importance_weighted_log_likelihood
+
+AT_ONCE = 20_000  # points of the grid in one pass
+KINDS = ("elbo", "importance")
+
+
+@dataclass(frozen=True)
+class GridDensity:
+    """A density at the centers of bins x bins cells, normalized over them.
+
+    log_density: (bins, bins) float64, first index along x1, in nats. log_normalizer: log of the integral over the window of
+    what was normalized; 0 for what is a density already, below 0 for the ELBO, a lower bound of one. edges: (bins + 1,)."""
+
+    log_density: Tensor
+    log_normalizer: float
+    edges: Tensor
+
+    @property
+    def normalizer(self) -> float:
+        """The integral over the window of exp(ELBO), or of the importance-weighted likelihood, before it was normalized."""
+        return float(torch.tensor(self.log_normalizer, dtype=torch.float64).exp())
+
+    @property
+    def masses(self) -> Tensor:
+        """The probability of each cell, by the midpoint rule: (bins, bins), adding up to 1."""
+        return self.log_density.exp() * float(self.edges[1] - self.edges[0]) ** 2
+
+    def jsd(self, truth: Density) -> float:
+        """Jensen-Shannon divergence to a density over the same window, in nats; no samples, so no floor."""
+        masses = torch.cat([self.masses.flatten(), self.masses.new_zeros(1)])
+        return jsd(masses / masses.sum(), true_masses(truth, len(self.masses)))
+
+
+@torch.no_grad()
+def model_density(
+    model: LatentModel, density: Density, kind: str = "importance", *, k: int = 64, bins: int = 100, seed: int = 0
+) -> GridDensity:
+    """What a model with an encoder holds to be the density of points, on the window of `density`.
+
+    kind: elbo normalizes exp(ELBO), each ELBO the mean of k samples of the posterior; importance normalizes the
+    importance-weighted likelihood of k samples (Burda et al., arXiv 1509.00519), which is a density as k grows. Both are
+    with all constants and the decoder's own variance. The same seed gives the same noise. CourseError for a model that is
+    not of points in the plane, or has no posterior."""
+    if kind not in KINDS:
+        raise reject("kind", kind, KINDS)
+    if k < 1:
+        raise reject("k", k, "1 or more")
+    _check(model, density)
+    edges = cell_edges(density, bins)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    grid = torch.cartesian_prod(middle, middle).to(next(model.parameters()))
+    generator = torch.Generator(model.device).manual_seed(seed)
+    logs = torch.cat([_log_values(model, x, kind, k, generator).cpu().double() for x in grid.split(AT_ONCE)])
+    log_area = 2 * (edges[1] - edges[0]).log()
+    log_normalizer = float(logs.logsumexp(0) + log_area)
+    return GridDensity((logs - log_normalizer).view(bins, bins), log_normalizer, edges)
+
+
+def _log_values(model, x: Tensor, kind: str, k: int, generator: torch.Generator) -> Tensor:
+    if kind == "importance":
+        return importance_weighted_log_likelihood(model, x, k, generator)
+    return sum(model.elbo(x, generator) for _ in range(k)) / k
+
+
+def _check(model, density: Density) -> None:
+    if density.shape != (2,):
+        raise reject("density", f"a density in {density.shape[0]}-D", "a density in the plane")
+    wanted = "a model of points in the plane with an encoder, such as a VAE"
+    if not isinstance(model, LatentModel) or model.data_shape != (2,) or not model.has_encoder:
+        raise reject("model", type(model).__name__, wanted)
+    if not all(hasattr(model, name) for name in ("elbo", "log_likelihood")):
+        raise reject("model", type(model).__name__, wanted, "An autoencoder has no posterior, and so no ELBO.")
