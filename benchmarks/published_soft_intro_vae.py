@@ -2,8 +2,8 @@
 
 Nothing of the package is used: any pair of an encoder (B, ...) -> (B, 2 Z), mean and logvar side by side, and a decoder
 (B, Z) -> (B, ...) will do. Every forward pass is made again where published code makes it again (5 of the encoder, 8 of the
-decoder), the target inside exp(ELBO) is attached, and each term is read on the host. The tests hold the package's step
-to it, the benchmark is against it.
+decoder), the target inside exp(ELBO) is attached unless `detach_target` says so, as in published code for 3-D, and each
+term is read on the host. The tests hold the package's step to it, the benchmark is against it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,14 @@ def warm_up_step(encoder, decoder, optimizers, x, noise, *, beta_rec=1.0, beta_k
     return {"sse": loss_rec.item(), "kl_real": loss_kl.item()}
 
 
-def step(encoder, decoder, optimizers, x, noise, *, scale, beta_rec=1.0, beta_kl=1.0, beta_neg=256.0, gamma_r=1e-8):
+def step(
+    encoder, decoder, optimizers, x, noise, *, scale, beta_rec=1.0, beta_kl=1.0, beta_neg=256.0, gamma_r=1e-8,
+    detach_target=False, target=None,
+):  # fmt: skip
     """One step on x (B, ...). noise: six draws (B, Z), of the prior, of q(z|x), and of the second passes, those of the
-    reconstruction and of the sample in the encoder's step, then in the decoder's. Returns the terms as numbers."""
+    reconstruction and of the sample in the encoder's step, then in the decoder's. target: the bootstrap variant's decoder,
+    which makes the second passes; nothing is detached in its decoder's step. Returns the terms as numbers."""
+    second = decoder if target is None else target
     z_p, noise_real, noise_rec, noise_fake, noise_rec_2, noise_fake_2 = noise
 
     # Encoder
@@ -67,11 +72,12 @@ def step(encoder, decoder, optimizers, x, noise, *, scale, beta_rec=1.0, beta_kl
     loss_rec, loss_kl = sse(x, rec).mean(), kl(mean, logvar).mean()
 
     mean_rec, logvar_rec = moments(encoder, rec.detach())
-    rec_rec = decoder(sampled(mean_rec, logvar_rec, noise_rec))
+    rec_rec = second(sampled(mean_rec, logvar_rec, noise_rec))
     mean_fake, logvar_fake = moments(encoder, fake.detach())
-    rec_fake = decoder(sampled(mean_fake, logvar_fake, noise_fake))
+    rec_fake = second(sampled(mean_fake, logvar_fake, noise_fake))
     kl_rec, kl_fake = kl(mean_rec, logvar_rec), kl(mean_fake, logvar_fake)
-    exp_rec = torch.exp(-2 * scale * (beta_rec * sse(rec, rec_rec) + beta_neg * kl_rec)).mean()
+    wanted = rec.detach() if detach_target else rec
+    exp_rec = torch.exp(-2 * scale * (beta_rec * sse(wanted, rec_rec) + beta_neg * kl_rec)).mean()
     exp_fake = torch.exp(-2 * scale * (beta_rec * sse(fake, rec_fake) + beta_neg * kl_fake)).mean()
 
     loss_encoder = scale * (beta_rec * loss_rec + beta_kl * loss_kl) + 0.25 * (exp_rec + exp_fake)
@@ -89,8 +95,11 @@ def step(encoder, decoder, optimizers, x, noise, *, scale, beta_rec=1.0, beta_kl
     z_rec = sampled(mean_rec, logvar_rec, noise_rec_2)
     mean_fake, logvar_fake = moments(encoder, fake)
     z_fake = sampled(mean_fake, logvar_fake, noise_fake_2)
-    again_rec = sse(rec.detach(), decoder(z_rec.detach())).mean()
-    again_fake = sse(fake.detach(), decoder(z_fake.detach())).mean()
+    if target is None:
+        again_rec = sse(rec.detach(), decoder(z_rec.detach())).mean()
+        again_fake = sse(fake.detach(), decoder(z_fake.detach())).mean()
+    else:
+        again_rec, again_fake = sse(rec, target(z_rec)).mean(), sse(fake, target(z_fake)).mean()
     kl_rec, kl_fake = kl(mean_rec, logvar_rec).mean(), kl(mean_fake, logvar_fake).mean()
 
     loss_decoder = scale * (

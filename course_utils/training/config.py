@@ -24,9 +24,9 @@ class RunConfig:
     lr: float = 1e-3
     """learning rate at the start"""
     lr_schedule: str = "constant"
-    """constant, linear (to 0), cosine (to 0) or step (x 0.1 at lr_drop of the run)"""
-    lr_drop: float = 0.5
-    """share of the schedule after which the step schedule drops"""
+    """constant, linear (to 0), cosine (to 0) or step (x 0.1 at each lr_drop of the run)"""
+    lr_drop: tuple[float, ...] = (0.5,)
+    """shares of the schedule after each of which the step schedule drops"""
     lr_steps: int = 0
     """steps over which the learning rate's schedule goes; 0: the run's own. More than that stops it half way down"""
     optimizer: str = "adam"
@@ -78,8 +78,8 @@ class RunConfig:
             raise reject("lr", self.lr, "more than 0")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise reject("betas", self.betas, "two numbers, each at least 0 and less than 1")
-        if not 0 <= self.lr_drop <= 1:
-            raise reject("lr_drop", self.lr_drop, "a share of the run, from 0 to 1")
+        if not all(0 <= drop <= 1 for drop in self.lr_drop):
+            raise reject("lr_drop", self.lr_drop, "shares of the run, each from 0 to 1", "0.5 drops once, half way.")
         if not 0 <= self.ema < 1:
             raise reject("ema", self.ema, "at least 0 and less than 1", "0.999 averages over about 1,000 steps.")
 
@@ -100,4 +100,5 @@ class RunConfig:
             return self.lr * (1 - progress)
         if self.lr_schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * progress))
-        return self.lr * 0.1 if self.lr_schedule == "step" and progress >= self.lr_drop else self.lr
+        drops = sum(progress >= drop for drop in self.lr_drop) if self.lr_schedule == "step" else 0
+        return self.lr * 0.1**drops

@@ -244,6 +244,39 @@ def test_learning_rate_schedules(tmp_path, schedule, rates):
     assert seen == pytest.approx(rates)
 
 
+def test_the_step_schedule_drops_at_each_share_of_the_run(tmp_path):
+    """Iterations 10k and 15k of 30k, in little."""
+    run, seen = prepare(tmp_path, steps=30, lr_schedule="step", lr=1.0, lr_drop=(1 / 3, 1 / 2)), []
+    step = run.model.step
+    run.model.step = lambda x, u: seen.append(run.optimizers["model"].param_groups[0]["lr"]) or step(x, u)
+    for _ in range(30):
+        run._one_step()
+    assert seen == pytest.approx(10 * [1.0] + 5 * [0.1] + 15 * [0.01])
+
+
+def test_terms_that_come_and_go_are_means_over_the_steps_that_had_them(tmp_path):
+    class Changing(Duel):
+        def step(self, x, update):
+            terms = super().step(x, update)
+            early = {"early": torch.tensor(4.0 + self.steps_done), **terms}
+            return early if self.steps_done < 3 else {"late": torch.tensor(float(self.steps_done)), **terms}
+
+    train(tmp_path, Changing(), steps=10, log_every=5, checkpoint_every=0)
+    rows = {row["step"]: row for row in read(tmp_path / "log.csv")}
+    assert (rows[5]["early"], rows[5]["late"]) == (5.0, 3.5) and rows[10]["late"] == 7.0 and "early" not in rows[10]
+
+
+def test_a_model_is_prepared_before_each_evaluation_and_at_the_end(tmp_path):
+    asked, data = [], images(64)
+
+    class Preparing(Duel):
+        def prepare_evaluation(self, images):
+            asked.append((self.steps_done, images is data, self.training))
+
+    train(tmp_path, Preparing(), data=data, steps=10, eval_every=4)
+    assert [step for step, *_ in asked] == [3, 7, 9] and all(same for _, same, _ in asked)
+
+
 def test_the_average_of_the_weights_is_what_is_returned(tmp_path):
     model, decay, history = tiny_vae(), 0.8, []
     run = prepare(tmp_path, model, ema=decay)
@@ -482,7 +515,8 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, mess
     [{"batch_size": 0}, {"steps": 0}, {"epochs": -1}, {"epochs": math.nan}, {"lr": 0}, {"lr": math.nan},
      {"lr": math.inf}, {"ema": 1.0}, {"ema": -0.1}, {"grad_clip": -1}, {"grad_clip": math.nan}, {"weight_decay": -1},
      {"betas": (0.9, 1.0)},
-     {"lr_drop": 2}, {"optimizer": "adm"}, {"precision": "16"}, {"lr_schedule": "cos"}, {"accelerator": "tpu"},
+     {"lr_drop": (0.2, 2.0)}, {"lr_drop": (math.nan,)},
+     {"optimizer": "adm"}, {"precision": "16"}, {"lr_schedule": "cos"}, {"accelerator": "tpu"},
      {"devices": 0}, {"num_nodes": 0}, {"log_every": 0}, {"eval_every": -1}, {"checkpoint_every": -1}],
     ids=str,
 )  # fmt: skip

@@ -1,0 +1,60 @@
+"""What the tests of the introspective methods share: small models, fixed noise, and who was asked to move."""
+
+from __future__ import annotations
+
+import torch
+
+from course_utils import methods
+from course_utils.training.loop import Updater
+from course_utils.training.parts import make_fabric
+
+DOUBLE = torch.float64
+# Networks: (shape of the data, configuration). Batch norm, which mixes images, and two kinds that do not.
+NETWORKS = {
+    "batch": ((3, 8, 8), {"widths": (8, 16), "latent_dim": 3}),
+    "group": ((3, 8, 8), {"widths": (8, 16), "latent_dim": 3, "norm": "group"}),
+    "points": ((2,), {"network": "mlp", "widths": (16, 16), "latent_dim": 2}),
+}
+PLAYERS = ("encoder", "decoder")
+
+
+def draw(*shape, seed=0, dtype=DOUBLE):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def build(method, network="batch", dtype=DOUBLE, seed=0, **config):
+    shape, own = NETWORKS[network]
+    return methods.build(method, methods.METHODS[method].Config(**{**own, **config}), shape, seed=seed).to(dtype).train()
+
+
+def data(model, n=6, seed=5):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(n, *model.data_shape, generator=generator, dtype=next(model.parameters()).dtype)
+
+
+def fixed_noise(model, n=6, seed=7):
+    """Give the model the same draws each step, and return them: six of (B, Z)."""
+    drawn = draw(6, n, model.latent_dim, seed=seed, dtype=next(model.parameters()).dtype)
+    model.noise = lambda *shape: drawn[0] if len(shape) == 2 else drawn[: shape[0]]
+    return drawn
+
+
+def sgd(encoder, decoder, lr):
+    return {"encoder": torch.optim.SGD(encoder.parameters(), lr), "decoder": torch.optim.SGD(decoder.parameters(), lr)}
+
+
+def loops_updater(model, lr, run):
+    """`update` as the loop makes it, with plain SGD."""
+    return Updater(make_fabric(run)[0], model, sgd(model.encoder, model.decoder, lr), 0.0)
+
+
+def asked(model, x):
+    """One step in which nobody moves: the loss asked of each player, its gradient in that player's parameters, terms."""
+    losses, slopes = {}, {}
+
+    def update(player, loss, retain_graph=False):
+        losses[player] = loss
+        slopes[player] = torch.autograd.grad(loss, model.parameters_of(player), retain_graph=True, allow_unused=True)
+
+    terms = model.step(x, update)
+    return losses, slopes, terms
