@@ -102,13 +102,13 @@ def _train_method(method: str, argv: list[str]) -> None:
     from ..recipes import Recipe
     from ..training import RunConfig
 
-    config = method_class(method).Config
+    config, field = method_class(method).Config, method.replace("-", "_")
     options = make_dataclass(
-        "Options", [("data", DataOptions), (method, config), ("run", RunConfig), ("folder", FolderOptions)]
+        "Options", [("data", DataOptions), (field, config), ("run", RunConfig), ("folder", FolderOptions)]
     )
     about = f"Train the method {method}: {config.__module__.rpartition('.')[2]}.py of the package holds its formulas."
     given = parse(options, argv, f"course train {method}", description=about)
-    recipe = Recipe(method, getattr(given, method), given.data.dataset, given.run, size=given.data.size)
+    recipe = Recipe(method, getattr(given, field), given.data.dataset, given.run, size=given.data.size)
     command = ["course", "train", method, "--dataset", given.data.dataset]
     command += flags(given.data, DataOptions(given.data.dataset)) + flags(recipe.config, config())
     if given.folder.publish and not given.folder.name:

@@ -32,6 +32,8 @@ class IntrospectiveConfig(AutoencoderConfig):
     """numbers in a code: 128 for 32x32 in color, 32 for Fashion-MNIST, 2 for points in the plane"""
     network: str = "introspective"
     """introspective (images) or mlp (points); any other pair of encoder and decoder plays as well"""
+    widths: tuple[int, ...] = ()
+    """channels of each stage, () for the network's own: 64, 128, 256; of mlp, units of each layer, 256, 256, 256, 256"""
     norm: str = "batch"
     """what stands where the network has BatchNorm: batch, or group (slower to train, the same in train and eval mode)"""
     statistics: str = "estimated"
