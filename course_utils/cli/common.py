@@ -93,12 +93,15 @@ def open_images(opened: Opened, dataset: str | None, split: str, size: int | Non
     """The images (or points) of a data set, by default that of the training, at the model's size; CourseError if they
     cannot fit."""
     from .. import data
+    from ..data.points import PLANE
 
     dataset = dataset or opened.facts.get("dataset")
     if not dataset:
         raise reject("dataset", None, "a data set's name", "The checkpoint records none: give --dataset NAME.")
-    height, width = opened.model.data_shape[-2:] if len(opened.model.data_shape) == 3 else (None, None)
-    images = data.load(dataset, split, size=size or (height if height == width else None))
+    if size is None and dataset not in PLANE and len(opened.model.data_shape) == 3:
+        _, height, width = opened.model.data_shape
+        size = height if height == width else None
+    images = data.load(dataset, split, size=size)
     opened.model.check_images(images.images[:1])
     return images
 

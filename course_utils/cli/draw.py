@@ -6,14 +6,17 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+import torch
+
 from .. import checkpoints, data
+from ..data.points import PLANE
 from ..errors import CourseError, reject
-from ..files import atomic
 from ..methods import METHODS, LatentModel
 from .common import command
 
 IMAGES = 8  # shown in a row
 STUDIED = 500  # images over which a dimension's importance is taken
+POINTS = 20_000  # of a model of the plane
 
 
 @cache
@@ -135,11 +138,20 @@ def traversal(name: str, entry: dict):
     return traversal(_model(name), _test_set(entry).floats(slice(0, STUDIED)), title=f"{name}: one dimension a row")
 
 
+def plane_samples(name: str, entry: dict):
+    from ..figures.plane import plane_samples
+    from ..metrics import generate_points
+
+    return plane_samples({entry["dataset"]: {name: torch.cat(list(generate_points(_model(name), POINTS)))}})
+
+
 def _own(entry: dict) -> list[Callable]:
     """The figures that a checkpoint has to itself."""
     method = METHODS.get(entry["method"])
     if method is None or not issubclass(method, LatentModel):
         return []
+    if entry["dataset"] in PLANE:
+        return [plane_samples] if entry["method"] != "autoencoder" else []
     encodes, has_prior, plane = method.has_encoder, entry["method"] != "autoencoder", entry["config"]["latent_dim"] == 2
     fits = {
         reconstructions: encodes,
@@ -175,16 +187,14 @@ def figures(out: Path = Path("build/figures"), only: tuple[str, ...] = ()) -> No
     for name in only:
         if name not in todo:
             raise reject("only", name, sorted(todo))
-    from ..figures import to_png
+    from .pictures import write_figure
 
     for name in only or todo:
         try:
-            picture = to_png(todo[name]())
+            figure = todo[name]()
         except CourseError as error:  # one figure's missing data or weights are no reason to leave out the others
             if only:
                 raise
             print(f"skipped {name}: {error}")
             continue
-        with atomic(out / f"{name}.png") as temporary:
-            temporary.write_bytes(picture)
-        print(f"wrote {out / f'{name}.png'}")
+        print(f"wrote {write_figure(figure, out / f'{name}.png')}")

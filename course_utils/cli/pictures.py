@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..figures.pixels import as_bytes
+from ..figures.style import CourseFigure, to_png
 from ..files import atomic
 
 GAP = 2  # pixels between images
@@ -73,6 +74,13 @@ def write(picture: Image.Image, path: Path) -> Path:
     """As PNG, atomically; returns the path."""
     with atomic(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
+    return path
+
+
+def write_figure(figure: CourseFigure, path: Path) -> Path:
+    """A figure as PNG, atomically; returns the path."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(to_png(figure))
     return path
 
 

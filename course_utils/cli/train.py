@@ -215,6 +215,8 @@ def _pictures(recipe, out: Path) -> list[Path]:
     model = checkpoints.load(out)
     if not isinstance(model, LatentModel):
         return []
+    if len(model.data_shape) == 1:
+        return _points(model, recipe.dataset, out)
     images = data.load(recipe.dataset, "test", size=recipe.size).floats(slice(0, 32))
     made = []
     if model.has_encoder:
@@ -225,6 +227,20 @@ def _pictures(recipe, out: Path) -> list[Path]:
         samples = model.sample(64, torch.Generator().manual_seed(0))
         made.append(pictures.write(pictures.grid(samples), out / "generated.png"))
     return made
+
+
+def _points(model, dataset: str, out: Path) -> list[Path]:
+    """Samples beside the true density, where the model has a prior to draw from."""
+    import torch
+
+    from ..figures.plane import plane_samples
+    from ..metrics import generate_points
+    from . import pictures
+
+    if model.has_encoder and model.encode(torch.zeros(1, *model.data_shape)).logvar is None:
+        return []
+    figure = plane_samples({dataset: {"samples": torch.cat(list(generate_points(model, 20_000)))}})
+    return [pictures.write_figure(figure, out / "generated.png")]
 
 
 def _summary(header: dict, expected: dict[str, float], out: Path, made: list[Path], again: str) -> None:

@@ -55,6 +55,15 @@ def pointwise(pictures, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def plane_run(tmp_path_factory) -> Path:
+    """The folder of a finished tiny GAN of points in the plane."""
+    out = tmp_path_factory.mktemp("runs") / "plane"
+    argv = ["train", "gan", "--dataset", "rings", "--network", "mlp", "--latent-dim", "2", "--width", "8", "--steps", "4"]
+    assert main([*argv, "--precision", "32", "--accelerator", "cpu", "--out", str(out)]) == 0
+    return out
+
+
 @pytest.fixture
 def shelf(trained, tmp_path, course):
     """A checkpoint folder of its own with the tiny VAE published as "tiny"."""

@@ -383,10 +383,42 @@ class TestFigures:
         assert {path.stem for path in Path("figures").iterdir()} == set(only)
 
 
+class TestPoints:
+    """A model of points: trained, measured with the floor beside, drawn; what makes pictures refuses it."""
+
+    def test_evaluate(self, course, plane_run):
+        assert "20,000 points" in course("evaluate", plane_run).out and (plane_run / "generated.png").stat().st_size > 10_000
+        done = course("evaluate", plane_run, "--metrics", "jsd", "within", "--samples", 2000, "--out", "found.json")
+        found = json.loads(Path("found.json").read_text(encoding="utf-8"))
+        assert list(found["metrics"]) == ["jsd", "within"] and found["samples"] == 2000
+        assert found["real_against_real"]["jsd"] == pytest.approx(0.19, abs=0.03)
+        row = next(line.split() for line in done.out.splitlines() if line.startswith("jsd"))
+        assert [float(cell) for cell in row[1:]] == pytest.approx(
+            [found["metrics"]["jsd"], found["real_against_real"]["jsd"], found["real_against_real"]["jsd_std"]], rel=1e-4
+        )
+        assert "real points" in done.out and "points per second" in done.out
+
+    @pytest.mark.parametrize("command", ["generate", "reconstruct", "interpolate", "traverse"])
+    def test_no_pictures(self, course, plane_run, command):
+        done = course(command, plane_run)
+        assert done.code == 2 and "a model of images" in done.err and "course evaluate" in done.err
+
+    def test_of_images_or_of_points(self, course, plane_run, trained):
+        assert "need images" in course("evaluate", plane_run, "--metrics", "fd_fashion").err
+        assert "points in the plane" in course("evaluate", trained, "--metrics", "jsd").err
+        assert "(1, 2)" in course("evaluate", trained, "--dataset", "rings").err
+        assert "Only a mixture has modes" in course("evaluate", plane_run, "--metrics", "modes").err
+
+    def test_figures(self, course, plane_run, tmp_path):
+        checkpoints.publish("circles", plane_run)
+        assert course("figures", "--out", "figures").code == 0
+        assert Path("figures/plane_samples_circles.png").stat().st_size > 10_000
+
+
 class TestData:
     def test_list(self, course):
         shown = course("data")
-        for words in ("fashion-mnist-mini", "cifar10", "folder:PATH", "MIT", "10000", "yes"):
+        for words in ("two-spirals", "8 MB", "fashion-mnist-mini", "cifar10", "folder:PATH", "MIT", "10000", "yes"):
             assert words in shown.out
 
     def test_get_what_is_here(self, course):
