@@ -20,6 +20,7 @@ from .style import COLORS, WIDTH, CourseFigure, new_figure, styled, with_alt
 DOTS = 4000  # drawn of each set of samples; the numbers are those of all of them
 REGION = ListedColormap(["#FFFFFF", "#D9D9D9"])
 HEAT = "cividis"  # dark to bright for every kind of color vision
+BRIGHTEST = 0.05  # of a map's mass is drawn in the brightest color, so that one cell of a noisy estimate does not darken the rest
 FACTS = ("jsd", "within")
 
 
@@ -60,8 +61,9 @@ def plane_densities(
 ) -> CourseFigure:
     """Densities as maps: a row per problem, a column per density; each map is bright where its own density is highest.
 
-    maps: {row: {column: a known density, or what `metrics.model_density` found}}. The brightness grows as the square root of the
-    density, so that what is faint is seen. Below a model's map: the integral of what was normalized, 1 for a density."""
+    maps: {row: {column: a known density, or what `metrics.model_density` or `prior_density` found}}. The brightness grows as
+    the square root of the density, so that what is faint is seen. Below a model's map: the integral over the window of what
+    was normalized, 1 for a density that lies in it."""
     if not maps or not all(maps.values()):
         raise reject("maps", list(maps) or "none", "one or more rows, each with one or more densities")
     columns = list(dict.fromkeys(column for row in maps.values() for column in row))
@@ -140,8 +142,10 @@ def _head(row, titles: Sequence[str]) -> None:
 
 def _heat(axes, values: np.ndarray, edges: np.ndarray) -> None:
     """values: (bins, bins), first index along x1."""
-    scale = PowerNorm(0.5, vmin=0, vmax=values.max())
-    axes.imshow(values.T, cmap=HEAT, norm=scale, origin="lower", extent=[edges[0], edges[-1]] * 2)
+    ordered = np.sort(values, axis=None)[::-1]
+    top = ordered[np.searchsorted(ordered.cumsum(), BRIGHTEST * ordered.sum())]
+    extent, scale = [edges[0], edges[-1]] * 2, PowerNorm(0.5, vmin=0, vmax=top)
+    axes.imshow(values.T, cmap=HEAT, norm=scale, origin="lower", extent=extent)
 
 
 def _square(axes, window: float, note: str = "") -> None:

@@ -15,7 +15,7 @@ from course_utils.errors import CourseError
 from course_utils.methods.base import LatentModel, Posterior
 from course_utils.methods.gan import GANConfig
 from course_utils.methods.vae import VAE, gaussian_nll
-from course_utils.metrics.density import model_density
+from course_utils.metrics.density import model_density, prior_density
 
 SIDES, VARIANCE = (0.9, 0.3), 0.04  # p(x) is a Gaussian turned by 30 degrees, its variances 0.81 + 0.04 and 0.09 + 0.04
 WINDOW = mixture([[0.0, 0.0]], 0.99)  # only its window is used: 6
@@ -39,15 +39,15 @@ class Linear(LatentModel):
         return Posterior(mean, (self.spread * variance).log().expand_as(mean))
 
     def decode(self, z):
-        return z @ self.weight.T
+        return z.to(self.weight) @ self.weight.T
 
     def log_likelihood(self, x, z):
         return -gaussian_nll(x, self.decode(z), VARIANCE, constant=True)
 
     elbo = VAE.elbo
 
-    def exact(self):
-        covariance = self.weight.detach() @ self.weight.detach().T + VARIANCE * torch.eye(2, dtype=torch.float64)
+    def exact(self, variance=VARIANCE):
+        covariance = self.weight.detach() @ self.weight.detach().T + variance * torch.eye(2, dtype=torch.float64)
         return torch.distributions.MultivariateNormal(torch.zeros(2, dtype=torch.float64), covariance)
 
 
@@ -87,6 +87,35 @@ def test_importance_weighting_comes_closer_with_k():
     assert model_density(model, WINDOW, "elbo", k=100, bins=60).log_normalizer < -0.85  # which exp(ELBO) never is
 
 
+def test_the_density_by_its_definition():
+    """The mean over codes of the decoder's Gaussian: what importance weighting tends to, for any encoder."""
+    model = Linear(30.0)
+    found = prior_density(model, WINDOW, VARIANCE, bins=60)
+    exact = model.exact().log_prob(centers(found)).view(60, 60)
+    near = exact > exact.max() - 3
+    torch.testing.assert_close(found.log_density[near], exact[near], rtol=0, atol=0.1)
+    assert float((found.masses - exact.exp() * 0.04).abs().sum()) < 0.03 and float(found.masses.sum()) == pytest.approx(1)
+    assert found.normalizer == pytest.approx(1, abs=1e-4)
+    cut = prior_density(model, mixture([[0.0, 0.0]], 0.16), VARIANCE, bins=20)  # the window is 1
+    inside = model.exact().sample((200_000,)).abs().max(1).values < 1
+    assert cut.normalizer == pytest.approx(float(inside.double().mean()), abs=0.01)
+    gan = methods.build("gan", GANConfig(network="mlp", width=4), (2,))
+    assert prior_density(gan, WINDOW, 0.1, n=50).normalizer == pytest.approx(1, abs=1e-6)  # it needs no encoder
+
+
+def test_another_variance_of_the_decoder():
+    model = Linear()
+    plain, same, wider = (model_density(model, WINDOW, k=500, bins=60, variance=v) for v in (None, VARIANCE, 2 * VARIANCE))
+    torch.testing.assert_close(same.log_density, plain.log_density)
+    exact = model.exact(2 * VARIANCE).log_prob(centers(wider)).view(60, 60)
+    near = exact > exact.max() - 4
+    off, other = ((wider.log_density - truth)[near].abs().mean() for truth in (exact, plain.log_density))
+    assert float(off) < 0.1 < float(other)
+    elbo = model_density(model, WINDOW, "elbo", k=200, bins=60, variance=2 * VARIANCE)
+    assert elbo.log_normalizer < -0.1  # the posterior is the other decoder's
+    assert wider.log_normalizer == pytest.approx(0, abs=0.05)
+
+
 def test_the_divergence_to_a_known_density():
     """A round model against round densities: the same one, and one whose modes it does not have."""
     model = Linear(sides=(0.3, 0.3))
@@ -108,6 +137,9 @@ def test_the_seed_decides():
     [
         (lambda: model_density(Linear(), WINDOW, "gnelbo"), "kind: got 'gnelbo', allowed: elbo, importance"),
         (lambda: model_density(Linear(), WINDOW, k=0), "k: got 0"),
+        (lambda: model_density(Linear(), WINDOW, variance=0.0), "variance: got 0.0"),
+        (lambda: prior_density(Linear(), WINDOW, -1.0), "variance: got -1.0"),
+        (lambda: prior_density(Generator(), WINDOW, 1.0), "model: got 'Generator'"),
         (lambda: model_density(Generator(), WINDOW), "model: got 'Generator'"),
         (lambda: model_density(methods.build("gan", GANConfig(network="mlp", width=4), (2,)), WINDOW), "with an encoder"),
         (lambda: model_density(Linear(), density("gaussian")), "density: got 'a density in 1-D'"),
