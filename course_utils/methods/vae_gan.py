@@ -56,6 +56,8 @@ class VAEGANConfig:
     """vae-gan32 or vae-gan64 (they differ in widths only), or any other pair of encoder and decoder"""
     widths: tuple[int, ...] = ()
     """channels of each stage, in the discriminator too; () for (32, 64, 128), with vae-gan64 (64, 128, 256)"""
+    layer: int = 0
+    """which of the discriminator's convolutions is Dis_l; 0: the last, the paper's fourth of four"""
     gamma: float = 0.01
     """weight of L_feat in the decoder's loss; L_feat is a sum, over 2,048 features at 32x32 with the widths of vae-gan32"""
     gan_loss: str = "non-saturating"
@@ -76,9 +78,10 @@ class VAEGAN(Autoencoder):
     """Encoder, decoder and discriminator. Outside images are in [0, 1]; inside, with its own networks, in [-1, 1].
 
     Which images share a batch, where BatchNorm makes it matter and the paper is silent: the decoder sees the codes of the
-    images and of the prior together, the discriminator real images, reconstructions and samples together. So an image is
-    judged by one function whatever its origin, features of x and x_rec are on one scale, and the running statistics used
-    in eval mode are those of the mixture that was trained on. It also makes a step one forward pass of each network."""
+    images and of the prior together, so that the running statistics used in eval mode are those of the mixture it was
+    trained on. The discriminator sees real images, reconstructions and samples apart. Together in one batch it tells them
+    apart by what they have in common with their neighbors, and wins: on emoji it then gave real images a logit of 2 and
+    samples -4, and all samples became one pattern of dots; apart, -0.4 and -1.0, and they became pictures (600 steps)."""
 
     Config = VAEGANConfig
     players = ("encoder", "decoder", "discriminator")
@@ -87,15 +90,15 @@ class VAEGAN(Autoencoder):
     def __init__(self, config: VAEGANConfig, data_shape):
         super().__init__(config, data_shape)
         widths = config.widths or WIDTHS.get(config.network, WIDTHS["vae-gan32"])
-        self.discriminator = Discriminator(self.data_shape, widths)
+        self.discriminator = Discriminator(self.data_shape, widths, config.layer)
 
     def posterior(self, x: Tensor) -> Posterior:
         return split_moments(self.encoder(x), self.scale_head)
 
     def judge(self, *batches: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Dis_l (B, ...) and logits (B,) of each batch of images, in the network's range, in one pass over all of them."""
-        features, logits = self.discriminator(torch.cat(batches))
-        return features.chunk(len(batches)), at_least_float32(logits).chunk(len(batches))
+        """Dis_l (B, ...) and logits (B,) of each batch of images, in the network's range; no batch sees another."""
+        features, logits = zip(*map(self.discriminator, batches), strict=True)
+        return features, tuple(map(at_least_float32, logits))
 
     def step(self, x, update):  # x: (B, C, H, W)
         x = self.to_network(self.check_images(x))

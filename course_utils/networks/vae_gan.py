@@ -85,10 +85,11 @@ class VAEGANDecoder(nn.Module):
 class Discriminator(nn.Module):
     """conv5 of stride 1, then conv5 of stride 2 with BatchNorm per further width, Linear with BatchNorm, Linear to a logit.
 
-    `forward` gives the last convolution's output after its activation too: Dis_l of the paper, the space in which
-    reconstructions are compared. At 1x64x64, widths (64, 128, 256): channels 32, 128, 256, 256 and 10,953,409 parameters."""
+    `forward` gives the output of the `layer`-th convolution after its activation too (0: the last): Dis_l of the paper, the
+    space in which reconstructions are compared; there it is the fourth of four, 8x8 positions of a 64x64 image. At 1x64x64,
+    widths (64, 128, 256): channels 32, 128, 256, 256 and 10,953,409 parameters."""
 
-    def __init__(self, data_shape, widths):
+    def __init__(self, data_shape, widths, layer=0):
         super().__init__()
         widths = check_widths(widths)
         channels, height, width = check_shape(data_shape, 2 ** len(widths))
@@ -96,10 +97,14 @@ class Discriminator(nn.Module):
         layers = [down(before, after) for before, after in zip(outs, outs[1:], strict=False)]
         first = nn.Conv2d(channels, outs[0], 5, padding=2)  # no BatchNorm on what comes from pixels
         self.features = nn.Sequential(first, nn.LeakyReLU(0.2), *sum(layers, []))
+        if layer not in range(len(outs) + 1):
+            raise reject("layer", layer, f"0 to {len(outs)}, the convolutions of the discriminator", "0 is the last one.")
+        self.shown = 3 * (layer or len(outs)) - 1  # modules up to the activation of that convolution
         pixels, hidden = (height >> len(widths)) * (width >> len(widths)), 2 * widths[-1]
         hide = normed(nn.Linear(widths[-1] * pixels, hidden), hidden, nn.LeakyReLU(0.2))
         self.head = nn.Sequential(*hide, nn.Linear(hidden, 1))
 
     def forward(self, x):
-        features = self.features(x)  # (B, C, H, W) -> (B, widths[-1], H / 2^n, W / 2^n)
-        return features, self.head(features.flatten(1)).squeeze(1)  # -> logits (B,)
+        shown = self.features[: self.shown](x)  # (B, C, H, W) -> (B, outs[l], H / 2^(l-1), W / 2^(l-1))
+        last = self.features[self.shown :](shown)
+        return shown, self.head(last.flatten(1)).squeeze(1)  # -> logits (B,)

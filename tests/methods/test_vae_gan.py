@@ -125,10 +125,9 @@ def separate_losses(model, x, noise):
         kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(1).mean()
         z = mean + (0.5 * logvar).exp() * noise[0]
         both = model.decoder(torch.cat([z.detach() if detach_z else z, noise[1]]))
-        features, logits = model.discriminator(torch.cat([x, both.detach() if detach_images else both]))
-        n = len(x)
-        feat = 0.5 * (features[:n] - features[n : 2 * n]).square().sum((1, 2, 3)).mean()
-        return kl, feat, logits[:n], logits[n : 2 * n], logits[2 * n :]
+        rec, fake = (both.detach() if detach_images else both).chunk(2)
+        (f_real, d_real), (f_rec, d_rec), (_, d_fake) = (model.discriminator(images) for images in (x, rec, fake))
+        return kl, 0.5 * (f_real - f_rec).square().sum((1, 2, 3)).mean(), d_real, d_rec, d_fake
 
     kl, feat, *_ = passes()
     losses = {"encoder": kl + feat}
@@ -310,13 +309,13 @@ def test_every_parameter_of_every_network_gets_a_gradient_from_its_player(networ
     assert sorted(owned) == sorted(id(p) for p in model.parameters())  # each parameter has one player
 
 
-def test_a_step_is_one_forward_pass_of_each_network():
+def test_a_step_passes_each_image_once_and_the_discriminators_batches_are_of_one_kind():
     model, calls = build(), []
     for player in PLAYERS:
         getattr(model, player).register_forward_hook(lambda m, args, out, name=player: calls.append((name, len(args[0]))))
     fixed_noise(model)
     gradients(model, pictures())
-    assert calls == [("encoder", 6), ("decoder", 12), ("discriminator", 18)]
+    assert calls == [("encoder", 6), ("decoder", 12)] + 3 * [("discriminator", 6)]
 
 
 def test_logged_terms_are_detached_means_and_make_up_the_losses():

@@ -92,6 +92,19 @@ def test_features_are_the_last_convolution_after_norm_and_activation():
     torch.testing.assert_close(logits, net.head(features.flatten(1))[:, 0])
 
 
+def test_each_convolution_can_show_its_features_and_the_logit_stays():
+    x, nets = torch.randn(2, 3, 16, 24), [Discriminator((3, 16, 24), (4, 6, 8), layer).eval() for layer in range(5)]
+    for net in nets[1:]:
+        net.load_state_dict(nets[0].state_dict())  # the layer changes no weight
+    shown, logits = zip(*(net(x) for net in nets), strict=True)
+    assert [tuple(f.shape[1:]) for f in shown] == [(8, 2, 3), (2, 16, 24), (6, 8, 12), (8, 4, 6), (8, 2, 3)]
+    assert torch.equal(shown[0], shown[4]) and all(torch.equal(d, logits[0]) for d in logits)
+    torch.testing.assert_close(nets[0].features[8:](shown[3]), shown[4])  # the third, through the fourth
+    for layer in (-1, 5):
+        with pytest.raises(CourseError, match=f"layer: got {layer}, allowed: 0 to 4"):
+            methods.build("vae-gan", VAEGANConfig(widths=(4, 6, 8), layer=layer), (3, 16, 24))
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_discriminator_computes_the_same_in_either_memory_layout(layout):
     net = Discriminator((3, 16, 16), (4, 6)).eval()
