@@ -3,12 +3,13 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from stand_ins import Generator, images
 from torch import nn
 
-from course_utils import data, methods
+from course_utils import checkpoints, data, methods, recipes
 from course_utils.data.points import PLANE, density, points
 from course_utils.errors import CourseError
 from course_utils.methods.base import LatentModel, Posterior
@@ -17,6 +18,7 @@ from course_utils.metrics import POINT_METRICS, generate_points, measure, mode_c
 from course_utils.metrics.divergence import divergences, within
 from course_utils.metrics.published import normalized_by_sum, published_divergences, published_gnelbo
 from course_utils.metrics.samples import codes
+from course_utils.training import RunConfig
 
 EIGHT = density("8-gaussians")
 
@@ -84,6 +86,21 @@ def test_measuring_a_model_of_points():
         torch.testing.assert_close(fakes, model.decode(codes(2, 0, 3000, 0)))
     assert record["values"]["jsd"] == pytest.approx(divergences(fakes, spirals)["jsd"], rel=1e-3)
     assert measure(model, real, "jsd", samples=3000, seed=1)["values"] != measure(model, real, "jsd", samples=3000)["values"]
+
+
+def test_a_recipe_watches_points(tmp_path):
+    """What is watched stands in the log at each evaluation and in the header, and is found again in the stored model."""
+    run = RunConfig(steps=6, batch_size=16, eval_every=2, log_every=2, checkpoint_every=0, precision="32", accelerator="cpu")
+    config = GANConfig(network="mlp", latent_dim=2, width=8)
+    recipe = recipes.Recipe("gan", config, "rings", run, watch=("jsd", "within"), watch_samples=1000)
+    header = recipes.train(recipe, tmp_path / "run", quiet=True)
+    curves = checkpoints.read_curves(tmp_path / "run" / "log.csv")
+    watched = {name: curves[name][~np.isnan(curves[name])] for name in ("jsd", "within")}
+    assert all(len(values) == 3 for values in watched.values()) and 0.2 < watched["jsd"].min() <= math.log(2) + 1e-9
+    model, facts = checkpoints.load_file(tmp_path / "run" / "model.safetensors")
+    found = recipes.measured(model, data.load("rings", "test"), facts["watched"])
+    assert {name: found[name] for name in watched} == pytest.approx({name: header["metrics"][name] for name in watched}, rel=1e-4)
+    assert facts["dataset_sha256"] == data.load("rings").sha256()
 
 
 @pytest.mark.parametrize(
