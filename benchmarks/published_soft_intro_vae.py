@@ -9,6 +9,24 @@ term is read on the host. The tests hold the package's step to it, the benchmark
 from __future__ import annotations
 
 import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class PlainDecoder(nn.Module):
+    """The residual decoder of images layer by layer, on the package's weights: doubled first, then convolved."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z):
+        *blocks, last = self.decoder.stages
+        h = self.decoder.stem(z).unflatten(1, self.decoder.start)
+        for block in blocks:
+            h = F.interpolate(h, scale_factor=2, mode="nearest") if block.doubled else h
+            h = F.leaky_relu(block.body(block.conv(h)) + block.shortcut(h), 0.2)
+        return last(h)
 
 
 def sse(x, y):

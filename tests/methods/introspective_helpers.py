@@ -9,10 +9,11 @@ from course_utils.training.loop import Updater
 from course_utils.training.parts import make_fabric
 
 DOUBLE = torch.float64
-# Networks: (shape of the data, configuration). Batch norm, which mixes images, and two kinds that do not.
+# Networks: (shape of the data, configuration). Batch norm, which mixes images, and two kinds that do not. The decoders of
+# images double a grid of 4 and one of 8, which are two ways to compute it.
 NETWORKS = {
-    "batch": ((3, 8, 8), {"widths": (8, 16), "latent_dim": 3}),
-    "group": ((3, 8, 8), {"widths": (8, 16), "latent_dim": 3, "norm": "group"}),
+    "batch": ((3, 16, 16), {"widths": (8, 16), "latent_dim": 3}),
+    "group": ((3, 16, 16), {"widths": (8, 16), "latent_dim": 3, "norm": "group"}),
     "points": ((2,), {"network": "mlp", "widths": (16, 16), "latent_dim": 2}),
 }
 PLAYERS = ("encoder", "decoder")
@@ -58,3 +59,15 @@ def asked(model, x):
 
     terms = model.step(x, update)
     return losses, slopes, terms
+
+
+def kl_of_fakes_after(model, player, rate):
+    """The mean KL of reconstructions and samples before and after a small step of one player alone down its loss."""
+    fixed_noise(model)
+    x = data(model)
+    _, slopes, terms = asked(model, x)
+    with torch.no_grad():
+        for parameter, slope in zip(model.parameters_of(player), slopes[player], strict=True):
+            parameter.sub_(slope, alpha=rate)
+    after = asked(model, x)[2]
+    return tuple((found["kl_rec"] + found["kl_fake"]).item() / 2 for found in (terms, after))

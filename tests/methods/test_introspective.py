@@ -21,7 +21,7 @@ from course_utils.training.log import read
 from course_utils.training.loop import Run
 
 METHODS = ("intro-vae", "soft-intro-vae")
-SHAPE = (3, 8, 8)
+SHAPE = (3, 16, 16)
 each_method = pytest.mark.parametrize("method", METHODS)
 each_network = pytest.mark.parametrize("network", NETWORKS)
 
@@ -126,8 +126,8 @@ def test_input_noise_reaches_the_encoder_alone(method):
 def test_wrong_images_are_refused(method):
     model = build(method)
     for use in (model.encode, model.elbo, lambda x: model.step(x, None), model.evaluation_terms):
-        with pytest.raises(CourseError, match=r"images: got .*allowed: \(B, 3, 8, 8\)"):
-            use(torch.rand(2, 3, 8, 16))
+        with pytest.raises(CourseError, match=r"images: got .*allowed: \(B, 3, 16, 16\)"):
+            use(torch.rand(2, 3, 16, 8))
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_estimated_statistics_are_those_of_real_images_and_of_prior_samples(meth
     h = model.encoder.stages[0](train.floats())  # the first layer's input does not depend on batches
     torch.testing.assert_close(first.estimated_mean, h.mean((0, 2, 3)).detach(), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(first.estimated_var, h.var((0, 2, 3)).detach(), rtol=2e-2, atol=1e-4)
-    first = model.decoder.stages[0].body
+    block = model.decoder.stages[0]
     z = torch.randn(20_000, model.latent_dim)
-    h = first[0](model.decoder.stem(z).unflatten(1, model.decoder.start)).detach()
-    torch.testing.assert_close(first[1].estimated_mean, h.mean((0, 2, 3)), rtol=0, atol=0.02)
-    torch.testing.assert_close(first[1].estimated_var, h.var((0, 2, 3)), rtol=0.05, atol=1e-3)
+    h = block.conv(model.decoder.stem(z).unflatten(1, model.decoder.start)).detach()
+    torch.testing.assert_close(block.body[0].estimated_mean, h.mean((0, 2, 3)), rtol=0, atol=0.02)
+    torch.testing.assert_close(block.body[0].estimated_var, h.var((0, 2, 3)), rtol=0.05, atol=1e-3)
 
 
 def collapsed(method):
@@ -257,7 +257,9 @@ def train(out, method, *, stop_at=None, network="batch", resume=True, **options)
     run = {"steps": 12, "checkpoint_every": 3, "eval_every": 4, "log_every": 2, "lr": 1e-4}
     run |= {name: options.pop(name) for name in list(options) if name in run or name in ("ema", "lr_schedule", "optimizer")}
     model = build(method, network, torch.float32, **options)
-    kept, held_out = (points("8-gaussians", n) for n in (256, 20)) if network == "points" else (images(64), images(9, seed=1))
+    kept, held_out = images(64, SHAPE), images(9, SHAPE, 1)
+    if network == "points":
+        kept, held_out = (points("8-gaussians", n) for n in (256, 20))
     try:
         return fit(model, kept, tiny_run(**run), out=out, evaluation=held_out, hooks=[hook], quiet=True, resume=resume)
     except Stopped:
@@ -296,7 +298,7 @@ def test_a_finished_run_has_estimated_statistics(tmp_path, ema):
     """Of the model that is returned, the averaged one too: no picture depends on the mixture of the run."""
     model = train(tmp_path, "soft-intro-vae", ema=ema).model
     found = weights(model)
-    model.prepare_evaluation(images(64))
+    model.prepare_evaluation(images(64, SHAPE))
     assert same(weights(model), found)
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     assert norms and all(norm.estimated_mean.abs().sum() > 0 for norm in norms)
@@ -343,7 +345,7 @@ class NoReading(TorchDispatchMode):
 @each_network
 def test_a_step_never_waits_for_the_device(tmp_path, method, network, options):
     model = build(method, network, torch.float32, **options)
-    kept = points("8-gaussians", 256) if network == "points" else images(64)
+    kept = points("8-gaussians", 256) if network == "points" else images(64, SHAPE)
     config = tiny_run(lr=1e-4, grad_clip=1.0)
     run = Run(model, kept, config, out=tmp_path, evaluation=None, hooks=(), header={}, resume=False, quiet=True)
     model.rng = torch.Generator()
@@ -395,6 +397,6 @@ def test_a_live_game_of_points_brings_samples_to_the_modes():
 def test_evaluate_works_on_points_and_images():
     for network in ("points", "batch"):
         model = build("soft-intro-vae", network, torch.float32)
-        kept = points("8-gaussians", 30) if network == "points" else images(30)
+        kept = points("8-gaussians", 30) if network == "points" else images(30, SHAPE)
         found = evaluate(model, kept, batch_size=7)
         assert found == evaluate(model, kept, batch_size=7) and found["sse"] > 0

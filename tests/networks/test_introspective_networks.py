@@ -62,33 +62,40 @@ def test_layers_are_the_published_ones():
     nets = build_autoencoder("introspective", (3, 32, 32), 128, 256, (64, 128, 256))
 
     def chain(stages):
-        return [(m.body[0].in_channels, m.body[3].out_channels) if isinstance(m, ResidualBlock) else type(m).__name__
-                for m in stages]  # fmt: skip
+        return [(m.conv.in_channels, *(["x2"] if m.doubled else []), m.body[2].out_channels)
+                if isinstance(m, ResidualBlock) else type(m).__name__ for m in stages]  # fmt: skip
 
     assert chain(nets.encoder.stages) == [
         "Conv2d", "BatchNorm2d", "LeakyReLU", "AvgPool2d", (64, 128), "AvgPool2d", (128, 256), "AvgPool2d",
         (256, 256)]  # fmt: skip
     assert chain(nets.decoder.stages) == [
-        (256, 256), "Double", (256, 128), "Double", (128, 64), "Double", (64, 64), "Conv2d"]  # fmt: skip
+        (256, 256), (256, "x2", 128), (128, "x2", 64), (64, "x2", 64), "Conv2d"]
     stem, last = nets.encoder.stages[0], nets.decoder.stages[-1]
     assert stem.kernel_size == last.kernel_size == (5, 5) and stem.bias is None and last.bias is not None
     assert nets.encoder.head.in_features == nets.decoder.stem[0].out_features == 4096
 
 
+@pytest.mark.parametrize("side", [3, 4, 8, 11])
+@pytest.mark.parametrize("doubled", [False, True])
 @pytest.mark.parametrize("widths", [(3, 3), (3, 5)])
-def test_a_block_from_its_formula(widths):
+def test_a_block_from_its_formula(widths, doubled, side):
     torch.manual_seed(0)
-    block, x = ResidualBlock(*widths).eval(), torch.randn(2, 3, 4, 4)
+    block, x = ResidualBlock(*widths, doubled=doubled).double().eval(), torch.randn(2, 3, side, side + 1).double()
+    norm1, _, conv2, norm2 = block.body
     with torch.no_grad():
-        for norm in (block.body[1], block.body[4]):
+        for norm in (norm1, norm2):
             norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2), norm.weight.normal_(), norm.bias.normal_()
-    conv1, norm1, _, conv2, norm2 = block.body
-    h = nn.functional.leaky_relu(norm1(conv1(x)), 0.2)
+    before = x.clone()
+    found = block(x)
+    slopes = torch.autograd.grad(found.square().sum(), list(block.parameters()))
+    assert torch.equal(x, before)  # activations work in place; the input is not theirs
+    x = x.repeat_interleave(2, 2).repeat_interleave(2, 3) if doubled else x
+    h = nn.functional.leaky_relu(norm1(block.conv(x)), 0.2)
     shortcut = x if widths[0] == widths[1] else nn.functional.conv2d(x, block.shortcut.weight)
     want = nn.functional.leaky_relu(norm2(conv2(h)) + shortcut, 0.2)
-    before = x.clone()
-    torch.testing.assert_close(block(x), want)
-    assert torch.equal(x, before)  # activations work in place; the input is not theirs
+    torch.testing.assert_close(found, want, rtol=1e-10, atol=1e-10)
+    for slope, plain in zip(slopes, torch.autograd.grad(want.square().sum(), list(block.parameters())), strict=True):
+        torch.testing.assert_close(slope, plain, rtol=1e-9, atol=1e-9)
 
 
 def test_in_place_activations_have_the_gradients_of_plain_ones():
