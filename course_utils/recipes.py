@@ -102,7 +102,8 @@ def _assignment_gan(loss, dataset, size=None, **expected) -> Recipe:
 
 def _emoji(config, about) -> Recipe:
     method = "vae" if isinstance(config, VAEConfig) else "vae-gan"
-    run = RunConfig(steps=8000, batch_size=64, optimizer="rmsprop", lr=3e-4, log_every=50, eval_every=1000, checkpoint_every=500)
+    run = RunConfig(steps=10_000, batch_size=64, optimizer="rmsprop", lr=3e-4, lr_schedule="cosine", log_every=50,
+                    eval_every=1000, checkpoint_every=500)
     return Recipe(method, config, "noto-emoji", run, size=32, about=about)
 
 
@@ -146,7 +147,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     **{f"gan_fashion_{loss}_s{seed}": _gan(loss, seed) for loss in LOSSES for seed in (0, 1)},
     "vae_emoji": _emoji(VAEConfig(**EMOJI_NETS), "compared pixel by pixel"),
-    "vae_gan_emoji": _emoji(VAEGANConfig(**EMOJI_NETS), "compared in the features of its discriminator"),
+    # The third of its four convolutions, at 8x8 as in the paper: the last, at 4x4, tells less (a KL of 23 nats against 64 after 500 steps).
+    "vae_gan_emoji": _emoji(VAEGANConfig(layer=3, gamma=0.1, **EMOJI_NETS), "compared in the features of its discriminator"),
     # One student's scores. What was called WGAN-GP there was cross-entropy with a penalty on one norm of a whole batch.
     "gan_cub_non-saturating": _assignment_gan("non-saturating", CUB, 32, fid=146),
     "gan_cub_lsgan": _assignment_gan("lsgan", CUB, 32, fid=52.57),
