@@ -147,7 +147,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     **{f"gan_fashion_{loss}_s{seed}": _gan(loss, seed) for loss in LOSSES for seed in (0, 1)},
     "vae_emoji": _emoji(VAEConfig(**EMOJI_NETS), "compared pixel by pixel"),
-    # The third of its four convolutions, at 8x8 as in the paper: the last, at 4x4, tells less (a KL of 23 nats against 64 after 500 steps).
+    # Its third convolution, at 8x8 as the paper's last: after 500 steps the code holds 64 nats, with the last one, at 4x4, 23.
     "vae_gan_emoji": _emoji(VAEGANConfig(layer=3, gamma=0.1, **EMOJI_NETS), "compared in the features of its discriminator"),
     # One student's scores. What was called WGAN-GP there was cross-entropy with a penalty on one norm of a whole batch.
     "gan_cub_non-saturating": _assignment_gan("non-saturating", CUB, 32, fid=146),

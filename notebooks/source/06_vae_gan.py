@@ -106,8 +106,8 @@ print(f"paint the mean of the three: expected squared error {expected_error(thre
 # network for something close to that. A discriminator has to tell real pictures from painted ones. Blur gives a painted picture away,
 # its place does not, so the features inside a discriminator should notice the one and not mind the other.
 #
-# Take the features of one layer, $\mathrm{Dis}_l(x)$: here the output of its last convolution. And use them as chapter 02
-# used pixels: let the likelihood be a Gaussian *in feature space*, with variance 1,
+# Take the features of one layer, $\mathrm{Dis}_l(x)$: here 64 channels at 8 x 8 positions, from its third convolution of four. And use
+# them as chapter 02 used pixels: let the likelihood be a Gaussian *in feature space*, with variance 1,
 #
 # $$p(\mathrm{Dis}_l(x) \mid z) = \mathcal N(\mathrm{Dis}_l(x_\mathrm{rec}),\, I), \qquad
 # L_\mathrm{feat} = -\log p(\mathrm{Dis}_l(x) \mid z) = \tfrac12 \left\| \mathrm{Dis}_l(x) - \mathrm{Dis}_l(x_\mathrm{rec}) \right\|^2 + \text{const}$$
