@@ -29,7 +29,8 @@ class RunLog:
         else:
             self.rows.append({"step": step, **values})
         write_text(self.path, dump(self.rows))
-        shown = ("loss", "rec", "sse", "kl", "critic_loss", "generator_loss", "real", "fake", "val_sse", "images_per_second")
+        shown = ("loss", "rec", "sse", "kl", "kl_real", "kl_fake", "critic_loss", "generator_loss", "real", "fake")
+        shown += ("val_sse", "images_per_second")
         self.bar.set_postfix({k: f"{values[k]:.4g}" for k in shown if k in values}, refresh=False)
         if self.board:
             for name, value in values.items():
