@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.data.densities import cell_masses
+from course_utils.data.cells import cell_masses
 from course_utils.data.points import PLANE, density
 from course_utils.errors import CourseError
 from course_utils.figures import plane, to_png

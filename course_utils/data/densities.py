@@ -1,7 +1,7 @@
-"""Densities in one and two dimensions: exact samplers, the log density in nats, and the mass of every cell of a grid.
+"""Densities in one and two dimensions: exact samplers, the log density in nats, and what the mass of a cell follows from.
 
 Each is a mixture of parts whose coordinates are independent: a few Gaussians or squares, or a curve, cut finely. Then the mass
-of a rectangle is a sum over parts of products of one-dimensional masses, and a whole grid is one matrix product.
+of a rectangle is a sum over parts of products of one-dimensional masses (`cells.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Density(ABC):
 
     shape: tuple[int] = (2,)
     window: float = 4.0  # all but a negligible share lies in [-window, window] along each axis
+    modes: int  # equally likely ones, but for a mixture's weights: Gaussians, arms, squares, rings
 
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator | None = None, *, dtype=torch.float32) -> Tensor:
@@ -30,6 +31,10 @@ class Density(ABC):
     @abstractmethod
     def log_density(self, x: Tensor) -> Tensor:
         """log p(x) in nats: (B, D) -> (B,), in x's precision."""
+
+    @abstractmethod
+    def nearest_mode(self, x: Tensor) -> Tensor:
+        """The number of the mode that is nearest to each point: (B, D) -> (B,) int64."""
 
     @abstractmethod
     def parts(self, edges: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,6 +54,10 @@ class GaussianMixture(Density):
         return (self.centers.shape[1],)
 
     @property
+    def modes(self) -> int:
+        return len(self.centers)
+
+    @property
     def window(self) -> float:
         return float(math.ceil(float(self.centers.abs().max()) + 6 * self.sigma))
 
@@ -61,6 +70,9 @@ class GaussianMixture(Density):
         square = (x[:, None] - centers).square().sum(2) / self.sigma**2  # (B, K)
         constant = 0.5 * self.shape[0] * math.log(2 * math.pi * self.sigma**2)
         return torch.logsumexp(weights.log() - 0.5 * square, 1) - constant
+
+    def nearest_mode(self, x):
+        return (x[:, None] - self.centers.to(x)).square().sum(2).argmin(1)
 
     def parts(self, edges):
         return self.weights.double(), _gaussian_masses(self.centers.double(), self.sigma, edges)
@@ -97,6 +109,7 @@ class Spirals(Density):
     scale: float = 3.0
     sigma: float = 0.1
     panels: int = 40
+    modes = 2
 
     @property
     def side(self) -> float:
@@ -131,6 +144,11 @@ class Spirals(Density):
             found.append((log_parts + log_weight).logsumexp((0, 2)))
         return torch.cat(found).to(x)
 
+    def nearest_mode(self, x):
+        middle = (self.curve(self.nodes()[0]) + self.side / 2).to(x)  # of the first arm's width
+        away = torch.cat([torch.cdist(part, middle).amin(1) for part in torch.cat([x, -x]).split(5000)])
+        return away.view(2, -1).argmin(0)
+
     def parts(self, edges):
         t, probability = self.nodes()
         corner = self.curve(t)
@@ -145,6 +163,7 @@ class Checkerboard(Density):
     both times `side`."""
 
     side: float = 2.0
+    modes = 8
 
     @property
     def corners(self) -> Tensor:
@@ -161,6 +180,10 @@ class Checkerboard(Density):
         offset = x[:, None] - self.corners.to(x)  # (B, 8, 2)
         inside = ((0 <= offset) & (offset < self.side)).all(2).any(1)
         return torch.where(inside, -math.log(8 * self.side**2), -math.inf).to(x)
+
+    def nearest_mode(self, x):
+        middle = (self.corners + self.side / 2).to(x)
+        return (x[:, None] - middle).abs().amax(2).argmin(1)
 
     def parts(self, edges):
         edges, corners = edges.double(), self.corners[:, :, None]
@@ -191,34 +214,19 @@ class Rings(Density):
         logs = log_bessel - (r - radii).square() / (2 * variance)
         return logs.logsumexp(1) - math.log(2 * math.pi * variance * len(self.radii))
 
+    @property
+    def modes(self) -> int:
+        return len(self.radii)
+
+    def nearest_mode(self, x):
+        return (x.norm(dim=1, keepdim=True) - torch.tensor(self.radii).to(x)).abs().argmin(1)
+
     def parts(self, edges):
         angle = 2 * math.pi * torch.arange(self.angles, dtype=torch.float64) / self.angles
         circle = torch.stack([angle.cos(), angle.sin()], 1)
         centers = (torch.tensor(self.radii, dtype=torch.float64)[:, None, None] * circle).flatten(0, 1)
         weights = torch.full((len(centers),), 1 / len(centers), dtype=torch.float64)
         return weights, _gaussian_masses(centers, self.sigma, edges)
-
-
-def cell_masses(density: Density, bins: int = 100, window: float | None = None) -> tuple[Tensor, float]:
-    """The probability of each of bins x bins equal cells of [-window, window]^2, and of everything outside of them.
-
-    window: the density's own if not given, 2 for the 8 Gaussians and 4 for the others. Returns ((bins, bins) float64, first index
-    along x1, float). Exact to rounding; for the spirals and rings as finely as they are cut."""
-    if density.shape != (2,):
-        raise reject("density", f"a density in {density.shape[0]}-D", "a density in the plane")
-    if bins < 1:
-        raise reject("bins", bins, "1 or more")
-    weights, masses = density.parts(cell_edges(density, bins, window))  # (K,), (K, 2, bins)
-    cells = torch.einsum("k,ki,kj->ij", weights, masses[:, 0], masses[:, 1])
-    return cells, max(0.0, 1 - float(cells.sum()))
-
-
-def cell_edges(density: Density, bins: int = 100, window: float | None = None) -> Tensor:
-    """The edges of those cells along either axis: (bins + 1,), float64."""
-    window = density.window if window is None else window
-    if not 0 < window < math.inf:
-        raise reject("window", window, "more than 0")
-    return torch.linspace(-window, window, bins + 1, dtype=torch.float64)
 
 
 def _below(u: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.colors import ListedColormap, PowerNorm
 from torch import Tensor
 
-from ..data.densities import Density, cell_edges, cell_masses
+from ..data.cells import cell_edges, cell_masses
+from ..data.densities import Density
 from ..data.points import density
 from ..errors import reject
 from ..games import Film

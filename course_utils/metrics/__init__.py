@@ -2,7 +2,7 @@
 
 from .density import GridDensity, model_density, prior_density
 from .disentanglement import Disentanglement, mutual_information_gap
-from .divergence import divergences, jsd, kl, skewed_kl, typical_cells, within
+from .divergence import divergences, jsd, kl, skewed_kl, typical, typical_cells
 from .features import FeatureNetwork, classifier_features, feature_network, inception_features
 from .frechet import Moments, frechet_distance
 from .generators import measure, metric_names
@@ -19,4 +19,4 @@ __all__ += ["generate", "importance_weighted_log_likelihood", "inception_feature
 __all__ += ["metric_names", "mutual_information_gap", "nearest", "precision_recall_density_coverage"]
 __all__ += ["reference_statistics"]
 __all__ += ["POINT_METRICS", "GridDensity", "ModeCoverage", "divergences", "generate_points", "jsd", "kl", "mode_coverage"]
-__all__ += ["model_density", "prior_density", "real_against_real", "score", "skewed_kl", "typical_cells", "within"]
+__all__ += ["model_density", "prior_density", "real_against_real", "score", "skewed_kl", "typical", "typical_cells"]

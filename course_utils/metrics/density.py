@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..data.densities import Density, cell_edges, cell_masses, mixture
+from ..data.cells import cell_edges, cell_masses
+from ..data.densities import Density, mixture
 from ..errors import reject
 from ..methods.base import LatentModel
 from ..methods.vae import VAE, gaussian_nll

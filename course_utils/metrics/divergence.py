@@ -13,7 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..data.densities import Density, cell_edges, cell_masses
+from ..data.cells import cell_edges, cell_masses
+from ..data.densities import Density
 from ..errors import reject
 
 BINS = 100  # along each axis of the density's window
@@ -62,21 +63,24 @@ def cell_counts(samples: Tensor, density: Density, bins: int = BINS) -> Tensor:
     """How many of the samples (N, 2) lie in each cell of `cell_masses`, row by row, the outside last: (bins^2 + 1,) float64."""
     if samples.ndim != 2 or samples.shape[1] != 2 or not len(samples):
         raise reject("samples", tuple(samples.shape), "(N, 2), N at least 1")
+    return _cell(samples, density, bins).bincount(minlength=bins**2 + 1).double()
+
+
+def _cell(samples: Tensor, density: Density, bins: int) -> Tensor:
+    """The number of each sample's cell, bins^2 for the outside: (N, 2) -> (N,), on the CPU."""
     samples, edges = samples.detach().cpu().double(), cell_edges(density, bins)
     cell = torch.bucketize(samples, edges, right=True) - 1  # edge_i <= x < edge_i+1; (N, 2)
     inside = ((cell >= 0) & (cell < bins) & samples.isfinite()).all(1)
-    index = torch.where(inside, cell[:, 0] * bins + cell[:, 1], bins**2)
-    return index.bincount(minlength=bins**2 + 1).double()
+    return torch.where(inside, cell[:, 0] * bins + cell[:, 1], bins**2)
 
 
-def within(samples: Tensor, density: Density) -> float:
-    """The share of samples (N, 2) in the smallest region that holds 98.9 % of the density's mass (`TYPICAL`).
+def typical(samples: Tensor, density: Density) -> Tensor:
+    """Whether each sample lies in the smallest region that holds 98.9 % of the density's mass (`TYPICAL`): (N, 2) -> (N,).
 
     Of the 8 Gaussians that is within 3 standard deviations of a mode. The region is made of cells, a 400th of the window wide;
     of the density's own samples a little more than 98.9 % lie in it, and all of the checkerboard's, which is flat."""
-    typical = typical_cells(density)
-    counts = cell_counts(samples, density, FINE)
-    return float(counts[:-1][typical.flatten()].sum() / counts.sum())
+    region = torch.cat([typical_cells(density).flatten(), torch.tensor([False])])
+    return region[_cell(samples, density, FINE)]
 
 
 @lru_cache(maxsize=8)

@@ -7,49 +7,42 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..data.densities import Density, GaussianMixture
+from ..data.densities import Density
 from ..data.points import PointSet, density
 from ..errors import reject
 from ..methods.base import LatentModel, evaluating
-from .divergence import divergences, within
+from .divergence import divergences
 from .modes import mode_coverage
 from .samples import codes
 
 DIVERGENCES = ("jsd", "kl_data_model", "kl_model_data")
-MODES = ("modes", "share_min", "share_max")
-POINT_METRICS = (*DIVERGENCES, "within", *MODES)
-ALL = "plane"  # stands for all metrics that a density has
+POINT_METRICS = (*DIVERGENCES, "within", "modes", "share_min", "share_max")
+ALL = "plane"  # stands for all of them
 
 
 def score(samples: Tensor, truth: Density, metrics: Sequence[str] = (ALL,)) -> dict[str, float]:
     """Samples (N, 2) against a density of the plane: the metrics by name.
 
     jsd, kl_data_model, kl_model_data: as `divergences` gives them, in nats. within: the share of samples where the density has
-    98.9 % of its mass; for a mixture, within 3 standard deviations of a mode. For mixtures also modes: how many of them the
-    samples cover, share_min and share_max: of the samples nearest to one mode, wherever they lie."""
-    wanted, found = point_metrics(metrics, truth), {}
+    98.9 % of its mass; for a mixture, within 3 standard deviations of a mode. modes: how many Gaussians, arms, squares or
+    rings the samples cover; share_min and share_max: of the samples nearest to one of them, wherever they lie."""
+    wanted, found = point_metrics(metrics), {}
     if set(DIVERGENCES) & set(wanted):
         found |= divergences(samples, truth)
-    if isinstance(truth, GaussianMixture):
+    if not set(wanted) <= set(DIVERGENCES):
         coverage = mode_coverage(samples, truth)
         shares = {"share_min": float(coverage.nearest.min()), "share_max": float(coverage.nearest.max())}
         found |= {"within": coverage.within, "modes": coverage.covered, **shares}
-    elif "within" in wanted:
-        found["within"] = within(samples, truth)
     return {name: found[name] for name in wanted}
 
 
-def point_metrics(metrics: Sequence[str], truth: Density) -> list[str]:
-    """The names, "plane" replaced by all that this density has; CourseError for any other name."""
+def point_metrics(metrics: Sequence[str]) -> list[str]:
+    """The names, "plane" replaced by all of them; CourseError for any other name."""
     metrics = [metrics] if isinstance(metrics, str) else list(metrics)
-    known = [name for name in POINT_METRICS if name not in MODES or isinstance(truth, GaussianMixture)]
-    for name in metrics:
-        if name not in (*known, ALL):
-            remedy = "Only a mixture has modes." if name in MODES else "The metrics of images need images."
-            raise reject("metrics", name, (*known, ALL), f"{ALL} stands for all of them. {remedy}")
-    if not metrics:
-        raise reject("metrics", metrics, (*known, ALL))
-    return list(dict.fromkeys(part for name in metrics for part in (known if name == ALL else [name])))
+    for name in metrics or [metrics]:
+        if name not in (*POINT_METRICS, ALL):
+            raise reject("metrics", name, (*POINT_METRICS, ALL), f"{ALL} stands for all of them. Other metrics need images.")
+    return list(dict.fromkeys(part for name in metrics for part in (POINT_METRICS if name == ALL else [name])))
 
 
 def real_against_real(truth: Density, n: int, metrics: Sequence[str] = (ALL,), *, seeds: int = 10) -> dict[str, float]:
@@ -84,7 +77,7 @@ def measure_points(
     truth = density(reference.name)
     if not isinstance(model, LatentModel) or model.data_shape != truth.shape or truth.shape != (2,):
         raise reject("model", type(model).__name__, "a model that samples points in the plane: a GAN, a VAE")
-    wanted = point_metrics(metrics, truth)
+    wanted = point_metrics(metrics)
     drawn = torch.cat(list(generate_points(model, samples, seed=seed, batch_size=batch_size)))
     about = {"samples": samples, "seed": seed, "batch_size": batch_size, "density": reference.name}
     return {"values": score(drawn, truth, wanted), **about}

@@ -17,7 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..data.densities import Density, cell_edges
+from ..data.cells import cell_edges
+from ..data.densities import Density
 from ..methods.autoencoder import sse
 from ..methods.base import evaluating
 

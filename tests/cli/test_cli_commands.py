@@ -407,7 +407,6 @@ class TestPoints:
         assert "need images" in course("evaluate", plane_run, "--metrics", "fd_fashion").err
         assert "points in the plane" in course("evaluate", trained, "--metrics", "jsd").err
         assert "(1, 2)" in course("evaluate", trained, "--dataset", "rings").err
-        assert "Only a mixture has modes" in course("evaluate", plane_run, "--metrics", "modes").err
 
     def test_figures(self, course, plane_run, tmp_path):
         checkpoints.publish("circles", plane_run)

@@ -9,7 +9,8 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import chi2, norm
 
-from course_utils.data.densities import Rings, Spirals, cell_edges, cell_masses, mixture
+from course_utils.data.cells import cell_edges, cell_masses
+from course_utils.data.densities import Rings, Spirals, mixture
 from course_utils.data.points import PLANE, density
 from course_utils.errors import CourseError
 

@@ -43,6 +43,31 @@ def test_three_sigma_is_the_border():
     assert mode_coverage(torch.tensor([[5.99], [-5.99], [6.01], [7.0]]), line, radius=3.1).within == 0.75
 
 
+@pytest.mark.parametrize(("name", "modes"), [("two-spirals", 2), ("checkerboard", 8), ("rings", 4)])
+def test_arms_squares_and_rings_are_modes_too(name, modes):
+    p = density(name)
+    samples = p.sample(50_000, torch.Generator().manual_seed(0))
+    found = mode_coverage(samples, p)
+    assert p.modes == found.covered == modes and found.within > 0.985
+    noise = 5 * (1 / modes / 50_000) ** 0.5
+    torch.testing.assert_close(found.nearest, torch.full((modes,), 1 / modes), rtol=0, atol=noise)
+    one = samples[p.nearest_mode(samples) == modes - 1]
+    found = mode_coverage(one, p)
+    assert found.covered == 1 and found.nearest[modes - 1] == 1 and found.shares.sum() == pytest.approx(found.within)
+    assert mode_coverage(samples + 100, p).covered == 0
+
+
+def test_a_point_belongs_to_the_arm_square_or_ring_it_lies_on():
+    checkers, rings, spirals = density("checkerboard"), density("rings"), density("two-spirals")
+    inside = checkers.sample(1000, torch.Generator().manual_seed(0))
+    corner = checkers.corners[checkers.nearest_mode(inside)]
+    assert ((inside - corner >= 0) & (inside - corner <= 2)).all()
+    assert rings.nearest_mode(torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, -2.7], [-9.0, 9.0]])).tolist() == [0, 0, 3, 3]
+    t = torch.tensor([1.0, 4.0, 9.0])
+    arm = spirals.curve(t) + spirals.side / 2
+    assert spirals.nearest_mode(torch.cat([arm, -arm])).tolist() == [0, 0, 0, 1, 1, 1]
+
+
 def test_a_mode_needs_a_tenth_of_its_weight():
     pair = mixture([-10.0, 10.0], 1.0, [0.8, 0.2])
     for rare, covered in ((1, 1), (3, 2)):  # of 100 samples: a tenth of the rare mode's share is 2
