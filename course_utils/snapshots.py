@@ -1,0 +1,88 @@
+"""Films of training: what a model of points samples at some steps of a run, kept beside its curves (chapter 07).
+
+A long run keeps a file a frame in its folder, so that one that was killed and goes on has each frame once; `publish` binds
+them into one file. A short one, played in a notebook, is filmed in memory: `filmed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from . import recipes, tensors
+from .data.points import PointSet, density
+from .errors import CourseError, reject
+from .games import Film
+from .methods.base import LatentModel
+from .paths import checkpoint_dir
+
+FRAMES = "frames"  # the folder of a run's frames
+SAMPLES = 1000  # of a recorded frame: 4 kB as float16, whose steps are a tenth of the narrowest mode or less
+
+
+@dataclass
+class JudgedFilm(Film):
+    """A film of a model whose encoder judges: its KL of each point of the grid, too.
+
+    judged: (S) tensors (G,), in nats; terms: what the steps logged, columns by name."""
+
+    judged: list[Tensor] = field(default_factory=list)
+    terms: dict = field(default_factory=dict)
+
+
+def samples_of(model: LatentModel, n: int) -> Tensor:
+    """n samples from the noise that every frame is made of: (n, D)."""
+    return model.sample(n, generator=torch.Generator().manual_seed(0)).cpu()
+
+
+def recorder(folder: Path | str, dataset: str, n: int = SAMPLES) -> Callable[[int, LatentModel], dict]:
+    """A hook for `training.fit`: at each evaluation a file of n samples in `folder`/frames. dataset: the density's name."""
+
+    def shoot(step: int, model: LatentModel) -> dict:
+        path = Path(folder) / FRAMES / f"{step:08d}.safetensors"
+        tensors.save(path, {"fakes": samples_of(model, n).half()}, {"density": dataset, "step": step})
+        return {}
+
+    return shoot
+
+
+def publish(name: str, run_folder: Path | str, folder: Path | None = None) -> Path:
+    """Bind a run's frames into one file of the checkpoint folder, NAME.film.safetensors; return its path."""
+    paths = sorted((Path(run_folder) / FRAMES).glob("*.safetensors"))
+    if not paths:
+        raise CourseError(f"{Path(run_folder) / FRAMES}: no frames. Train with `snapshots.recorder` among the hooks.")
+    frames = [tensors.load(path) for path in paths]
+    fakes = torch.stack([found["fakes"] for found, _ in frames])  # (S, N, 2)
+    header = {"density": frames[0][1]["density"], "steps": [about["step"] for _, about in frames]}
+    target = (folder or checkpoint_dir()) / f"{name}.film.safetensors"
+    tensors.save(target, {"fakes": fakes}, header)
+    return target
+
+
+def recorded(name: str, folder: Path | None = None) -> Film:
+    """The film of a recorded run. CourseError where there is none."""
+    found, header = tensors.load((folder or checkpoint_dir()) / f"{name}.film.safetensors")
+    return Film(density(header["density"]), steps=header["steps"], fakes=list(found["fakes"].float()))
+
+
+def filmed(config, train: PointSet, steps: int, *, frames: int, grid: Tensor, n: int = 4000, **run) -> tuple:
+    """A short live run, filmed evenly, the last frame at its end: (model in eval mode, JudgedFilm).
+
+    grid: points (G, D) that the encoder is asked to judge. run: as for `recipes.quick`."""
+    if not 1 <= frames <= steps or steps % frames:
+        raise reject("frames", frames, f"a divisor of the {steps} steps")
+    film = JudgedFilm(density(train.name), grid)
+
+    @torch.no_grad()
+    def shoot(step: int, model: LatentModel) -> dict:
+        film.steps.append(step)
+        film.fakes.append(samples_of(model, n))
+        film.judged.append(model.encode(grid).kl())
+        return {}
+
+    model, film.terms = recipes.quick(config, train, steps, hooks=[shoot], eval_every=steps // frames, **run)
+    return model, film
