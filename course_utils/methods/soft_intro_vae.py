@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import reject
 from .autoencoder import sse
+from .base import Posterior
 from .introspective import Introspective, IntrospectiveConfig
 
 
@@ -89,46 +90,52 @@ class SoftIntroVAE(Introspective):
         self.renew_target()
         return terms
 
+    def elbo_loss(self, rec: Tensor, kl: Tensor) -> Tensor:
+        """`weighted_elbo_loss` with this configuration's weights: (B,), (B,) -> (B,)."""
+        return weighted_elbo_loss(rec, kl, beta_rec=self.config.beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
+
+    def exp_elbo(self, rec: Tensor, kl: Tensor) -> Tensor:
+        """`exp_elbo` with this configuration's weights: (B,), (B,) -> (B,)."""
+        c = self.config
+        return exp_elbo(rec, kl, beta_rec=c.beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
+
     def play(self, x, update):  # x: (B, C, H, W)
-        c, scale = self.config, self.scale
-        weights = {"beta_rec": c.beta_rec, "scale": scale}
+        c = self.config
         if c.bootstrap and self.steps_done % c.bootstrap == 0:
             self.renew_target()
-        z_p, noise, *again = self.noise(6 if c.gamma_r else 4, len(x), self.latent_dim)  # (B, Z) each
+        z_p, noise, *later = self.noise(6 if c.gamma_r else 4, len(x), self.latent_dim)  # (B, Z) each
 
-        # Encoder: real images to the prior, reconstructions and samples away from it. No gradient reaches it through its
-        # view of an image back into that image.
+        # Encoder: real images to the prior, reconstructions and samples away from it. Its gradient runs through how it sees
+        # these, not through how they were made.
         real = self.posterior(self.corrupted(x))  # mean, logvar: (B, Z)
-        rec = self.images(self.decoder, real.sample(noise))
-        made = torch.cat([rec, self.images(self.decoder, z_p)])  # (2B, C, H, W): reconstructions, then samples
+        rec, fake = self.images(self.decoder, real.sample(noise)), self.images(self.decoder, z_p)
+        made = torch.cat([rec, fake])  # (2B, C, H, W)
         seen = self.each_posterior(made.detach())  # mean, logvar: (2B, Z)
-        second = self.each_image(self.target if c.bootstrap else self.decoder, seen.sample(torch.cat(again[:2])))
-        error, kl_real, kl_made = sse(x, rec), real.kl(), seen.kl()
-        passed = exp_elbo(
-            sse(made.detach() if c.detach_target else made, second), kl_made, beta_neg=c.beta_neg, alpha=c.alpha, **weights
-        )
-        encoder_loss = weighted_elbo_loss(error, kl_real, beta_kl=c.beta_kl, **weights).mean() + passed.mean() / c.alpha
+        again = self.each_image(self.target if c.bootstrap else self.decoder, seen.sample(torch.cat(later[:2])))
+        error, kl_real, kl_made = sse(x, rec), real.kl(), seen.kl()  # (B,), (B,), (2B,)
+        passed = self.exp_elbo(sse(made.detach() if c.detach_target else made, again), kl_made)  # (2B,)
+        encoder_loss = self.elbo_loss(error, kl_real).mean() + passed.mean() / c.alpha
         update("encoder", encoder_loss, retain_graph=True)
 
         # Decoder: rebuild x, and pull its own images back to the prior, as the encoder, which has moved, now sees them.
-        # The decoder has not moved: `error` and `made` are what it would compute again.
+        # The decoder has not moved yet: `error` and `made` are what it would compute again.
         seen = self.each_posterior(made)
-        decoder_loss = weighted_elbo_loss(error.mean(), c.gamma * seen.kl().mean(), beta_kl=c.beta_kl, **weights)
+        decoder_loss = self.elbo_loss(error.mean(), c.gamma * seen.kl().mean())
         if c.gamma_r:
-            decoder_loss = decoder_loss + scale * c.gamma_r * c.beta_rec * self.second_error(made, seen, again[2:]).mean()
+            decoder_loss = decoder_loss + self.scale * c.gamma_r * c.beta_rec * self.second_error(made, seen, later[2:]).mean()
         update("decoder", decoder_loss)
 
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}
-        for name, values in {"kl": kl_made, "exp_elbo": passed}.items():
-            terms |= dict(zip((f"{name}_rec", f"{name}_fake"), values.chunk(2), strict=True))
+        terms |= dict(zip(("kl_rec", "kl_fake"), kl_made.chunk(2), strict=True))
+        terms |= dict(zip(("exp_elbo_rec", "exp_elbo_fake"), passed.chunk(2), strict=True))
         return {name: value.detach().mean() for name, value in terms.items()}
 
-    def second_error(self, made: Tensor, seen, noise) -> Tensor:
+    def second_error(self, made: Tensor, seen: Posterior, noise: list[Tensor]) -> Tensor:
         """Squared error of the decoder's images and their own reconstructions: (2B, C, H, W), (2B, Z) -> (2B,).
 
         A target decoder compares what it makes of them with them, and the decoder learns through both; without one, with
         both detached, it learns as an autoencoder of its own images. As published."""
-        z = seen.sample(torch.cat(list(noise)))
+        z = seen.sample(torch.cat(noise))
         if self.target is not None:
             return sse(made, self.each_image(self.target, z))
         return sse(made.detach(), self.each_image(self.decoder, z.detach()))
