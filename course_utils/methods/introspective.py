@@ -22,8 +22,9 @@ from .autoencoder import AutoencoderConfig, sse
 from .base import Posterior, evaluating
 from .vae import VAE
 
-# Batches, and images in each, from which batch norm's statistics for eval mode are estimated.
-ESTIMATION = 40, 128
+# Batches from which batch norm's statistics for eval mode are estimated, and pixels in each: 128 images of 64x64 or
+# smaller, fewer of larger ones, so that they fit where training did.
+ESTIMATION_BATCHES, ESTIMATION_PIXELS = 40, 1 << 19
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,17 @@ class Introspective(VAE):
     def prepare_evaluation(self, images, seed: int = 0) -> None:
         """Estimate batch norm's statistics for eval mode, in place; without batch norm there is nothing to do.
 
-        The encoder's over real images, because eval mode encodes these; the decoder's over samples of the prior.
+        The encoder's over real images, because eval mode encodes these. The decoder's over samples of the prior: over codes
+        of real images, or both, samples are further from the data than train mode's, while reconstructions gain little.
         images: a set with `floats(index)`, the training images. No weight changes, and no random state of anybody's."""
         if not self.apart:
             return
-        (batches, size), generator = ESTIMATION, torch.Generator().manual_seed(seed)
-        whole = max(len(images) // size, 1) * size  # a ragged batch would weigh as much as a whole one
-        order = torch.randperm(len(images), generator=generator)[: min(batches * size, whole)].split(size)
+        generator = torch.Generator().manual_seed(seed)
+        size = min(128, max(8, ESTIMATION_PIXELS // math.prod(self.data_shape[1:])))
+        count = min(ESTIMATION_BATCHES, max(len(images) // size, 1)) * size  # whole batches: all weigh the same
+        order = torch.randperm(len(images), generator=generator)[:count].split(size)
         real = (self.to_network(images.floats(index).to(self.device)) for index in order)
-        codes = (torch.randn(size, self.latent_dim, generator=generator).to(self.device) for _ in range(batches))
+        codes = (torch.randn(size, self.latent_dim, generator=generator).to(self.device) for _ in range(ESTIMATION_BATCHES))
         with evaluating(self):
             estimate_statistics(self.encoder, real)
             estimate_statistics(self.decoder, codes)

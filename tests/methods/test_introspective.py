@@ -189,6 +189,16 @@ def test_estimated_statistics_are_those_of_real_images_and_of_prior_samples(meth
     torch.testing.assert_close(block.body[0].estimated_var, h.var((0, 2, 3)), rtol=0.05, atol=1e-3)
 
 
+@pytest.mark.parametrize(("pixels", "sizes", "each"), [(16 * 16 * 32, [32, 32, 32], 32), (1 << 19, [100], 128), (1, 12 * [8], 8)])
+def test_estimation_is_in_whole_batches_that_shrink_with_the_image(monkeypatch, pixels, sizes, each):
+    monkeypatch.setattr("course_utils.methods.introspective.ESTIMATION_PIXELS", pixels)
+    model, seen = build("soft-intro-vae", dtype=torch.float32), {"encoder": [], "decoder": []}
+    for part, kept in seen.items():
+        getattr(model, part).register_forward_hook(lambda module, args, out, kept=kept: kept.append(len(args[0])))
+    model.prepare_evaluation(images(100, SHAPE))
+    assert seen == {"encoder": sizes, "decoder": 40 * [each]}
+
+
 def collapsed(method):
     """A model whose samples and images lie far apart in every layer: their mixture is the statistics of neither."""
     model, train = build(method, dtype=torch.float32), images(256, SHAPE)
