@@ -7,6 +7,7 @@ from .frechet import FrechetExplorer
 from .games import GameExplorer, ModeExplorer
 from .latent import LatentExplorer
 from .paths import InterpolationExplorer, TraversalExplorer
+from .plane import FilmExplorer
 
-__all__ = ["AttributeExplorer", "FactorExplorer", "FrechetExplorer", "GameExplorer", "InterpolationExplorer"]
-__all__ += ["LatentExplorer", "ModeExplorer", "TraversalExplorer"]
+__all__ = ["AttributeExplorer", "FactorExplorer", "FilmExplorer", "FrechetExplorer", "GameExplorer"]
+__all__ += ["InterpolationExplorer", "LatentExplorer", "ModeExplorer", "TraversalExplorer"]

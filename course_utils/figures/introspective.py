@@ -1,0 +1,281 @@
+"""Figures of introspective games (chapters 07 and 08): the two thresholds, what an encoder judges, films, health, seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from torch import Tensor
+
+from ..data.cells import cell_edges
+from ..data.densities import Density
+from ..data.points import density
+from ..errors import reject
+from ..games import Film
+from ..methods.base import LatentModel
+from ..methods.intro_vae import hinge
+from ..methods.soft_intro_vae import exp_elbo
+from ..metrics.divergence import typical_cells
+from ..metrics.modes import mode_coverage
+from .curves import array
+from .plane import REGION
+from .style import COLORS, INK, MUTED, WIDTH, CourseFigure, colors, new_figure, styled, with_alt
+
+REAL, FAKE, JUDGE = MUTED, COLORS["orange"], COLORS["blue"]
+SIGNS = {  # the terms that tell how a game goes: color, dashes and name of each
+    "kl_real": (COLORS["blue"], "-", "real"),
+    "kl_rec": (COLORS["green"], (0, (4, 1.5)), "reconstructions"),
+    "kl_fake": (COLORS["orange"], "-", "fakes"),
+    "exp_elbo_rec": (COLORS["green"], (0, (4, 1.5)), "reconstructions"),
+    "exp_elbo_fake": (COLORS["orange"], "-", "fakes"),
+}
+
+
+@styled
+def thresholds(
+    margin: float, *, beta_neg: float = 1.0, alpha: float = 2.0, scale: float = 1.0, reach: float = 0.0, title: str = ""
+) -> CourseFigure:
+    """What an encoder pays for a fake, and how hard it pushes it away, over the fake's KL: hinge and exp(ELBO) / alpha.
+
+    A batch of one fake without reconstruction error; KL in nats, from 0 to `reach` (default twice the margin)."""
+    kl = torch.linspace(0, reach or 2 * margin, 241, requires_grad=True)
+    nothing = torch.zeros(len(kl))
+    losses = {
+        f"hinge, m = {margin:g}": torch.stack([hinge(one, margin) for one in kl.split(1)]),
+        f"exp(ELBO) / {alpha:g}": exp_elbo(nothing, kl, beta_rec=1.0, beta_neg=beta_neg, scale=scale, alpha=alpha) / alpha,
+    }
+    figure, facts = new_figure(height=290), []
+    paid, pushed = figure.subplots(1, 2)
+    for (name, loss), color, dashes in zip(losses.items(), (COLORS["vermilion"], JUDGE), ("--", "-"), strict=True):
+        push = -torch.autograd.grad(loss.sum(), kl)[0]
+        for axes, values in ((paid, loss / loss[0]), (pushed, push / push[0])):
+            axes.plot(array(kl), array(values), color=color, ls=dashes, label=name)
+        facts.append(
+            f"{name}: loss {loss[0]:.3g} at KL 0 and {loss[-1]:.2g} at {kl[-1]:.3g}, push {push[0]:.2g} and {push[-1]:.2g}"
+        )
+    paid.set(title="What the encoder pays", xlabel="KL of the fake (nats)", ylabel="share of its value at KL 0")
+    pushed.set(title="How hard it pushes", xlabel="KL of the fake (nats)")
+    paid.legend()
+    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    return with_alt(figure, f"{title}. Loss and push over a fake's KL. {'; '.join(facts)}.".lstrip(". "))
+
+
+def _line_frame(axes, film: Film, i: int, top: float, ceiling: float, labels: bool) -> None:
+    """Densities of real and fake points, and on a second axis the encoder's KL of each place, at frame i."""
+    x, fakes = film.grid[:, 0].numpy(), film.fakes[i][:, 0].numpy()
+    axes.fill_between(x, film.density.log_density(film.grid).exp().numpy(), color=REAL, alpha=0.35, lw=0, label="real")
+    bins = np.linspace(x[0], x[-1], 61)
+    axes.stairs(np.histogram(fakes, bins)[0] / (len(fakes) * (bins[1] - bins[0])), bins, color=FAKE, lw=1.6, label="fakes")
+    right = axes.twinx()
+    right.plot(x, film.judged[i].numpy(), color=JUDGE, lw=1.6)
+    axes.plot([], [], color=JUDGE, lw=1.6, label="the encoder's KL (nats), right")
+    axes.set(xlim=(x[0], x[-1]), ylim=(0, top), xlabel="x")
+    axes.set_title(f"step {film.steps[i]:,}", size=9.5)
+    right.set(ylim=(0, ceiling))
+    right.tick_params(colors=JUDGE, labelright=labels, length=0)
+    right.grid(False)
+    right.spines[:].set_visible(False)
+
+
+@styled
+def line_frames(
+    films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, width: int = WIDTH, ceiling: float = 3.0, title: str = ""
+) -> CourseFigure:
+    """A one-dimensional game at some of its frames, a row for each film: real density, fakes, and the encoder's KL over x.
+
+    films: of `snapshots.filmed`. shown: numbers of frames; default four, evenly. ceiling: the highest KL drawn."""
+    films = films if isinstance(films, Mapping) else {"": films}
+    if not films or any(film.grid is None or film.density.shape != (1,) for film in films.values()):
+        raise reject("films", list(films) or "none", "films of one-dimensional games, made with a grid")
+    shown = list(shown) or _evenly(films, 4)
+    figure = new_figure(width, 70 + 180 * len(films))
+    panels, facts = figure.subplots(len(films), len(shown), sharey="row", sharex=True, squeeze=False), []
+    for row, (name, film) in zip(panels, films.items(), strict=True):
+        top = 1.9 * film.density.log_density(film.grid).exp().max().item()
+        for axes, i in zip(row, shown, strict=True):
+            _line_frame(axes, film, i, top, ceiling, labels=axes is row[-1])
+            facts.append(f"{name} step {film.steps[i]}: {_of_fakes(film, i)}".lstrip())
+        row[0].set_ylabel(f"{name}\ndensity" if name else "density")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=1.2)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    alt = "A one-dimensional game at several steps: the real density, a histogram of the fakes, and the encoder's KL."
+    return with_alt(figure, f"{title}. {alt} {'; '.join(facts)}.".removeprefix(". "))
+
+
+@styled
+def plane_frames(
+    films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, width: int = WIDTH, title: str = ""
+) -> CourseFigure:
+    """A recorded film of the plane at some of its frames, a row for each: samples as dots over the region of 98.9 % of the mass.
+
+    shown: numbers of frames; default five, evenly, from the first to the last."""
+    films = films if isinstance(films, Mapping) else {"": films}
+    if not films or any(film.density.shape != (2,) for film in films.values()):
+        raise reject("films", list(films) or "none", "films of two-dimensional games")
+    shown = list(shown) or _evenly(films, 5)
+    side = (width - 40) // max(len(shown), 1)
+    figure = new_figure(width, 30 + (side + 56) * len(films))
+    panels, facts = figure.subplots(len(films), len(shown), squeeze=False), []
+    for row, (name, film) in zip(panels, films.items(), strict=True):
+        for axes, i in zip(row, shown, strict=True):
+            _dots(axes, film.fakes[i], film.density)
+            axes.set_title(f"step {film.steps[i]:,}", size=9)
+            axes.set_xlabel(_of_fakes(film, i).replace(", ", "\n"), size=8.5)
+            facts.append(f"{name} step {film.steps[i]}: {_of_fakes(film, i)}".lstrip())
+        row[0].set_ylabel(name)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    return with_alt(figure, f"{title}. Samples at some steps of training as dots. {'; '.join(facts)}.".lstrip(". "))
+
+
+def _of_fakes(film: Film, i: int) -> str:
+    """What a frame's fakes are, in a few words."""
+    fakes = film.fakes[i]
+    found = mode_coverage(fakes, film.density)
+    return f"{100 * found.within:.0f} % within, {found.covered} of {film.density.modes} modes"
+
+
+def _evenly(films: Mapping[str, Film], count: int) -> list[int]:
+    last = min(len(film.steps) for film in films.values()) - 1
+    return sorted({round(i) for i in np.linspace(0, last, count)})
+
+
+def _dots(axes, fakes: Tensor, truth: Density) -> None:
+    window = truth.window
+    axes.imshow(
+        typical_cells(truth).T.numpy(), cmap=REGION, origin="lower", extent=[-window, window] * 2, interpolation="nearest"
+    )
+    axes.scatter(*fakes.T.numpy(), s=1.6, color=COLORS["blue"], alpha=0.6, lw=0)
+    _square(axes, window)
+
+
+def _square(axes, window: float) -> None:
+    axes.set(xlim=(-window, window), ylim=(-window, window), aspect="equal", xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color("#BBBBBB")
+
+
+@styled
+@torch.no_grad()
+def judge_maps(
+    models: Mapping[str, Mapping[str, LatentModel]], *, ceiling: float = 8.0, bins: int = 120, title: str = ""
+) -> CourseFigure:
+    """How far from the data an encoder says each place of the plane is: its KL in nats as a map, a row per density.
+
+    models: {density's name: {method: model}}. A white line is the border of the region that holds 98.9 % of the true mass.
+    ceiling: the KL from which on all is drawn alike."""
+    if not models or not all(models.values()):
+        raise reject("models", list(models) or "none", "one or more densities, each with one or more models")
+    columns = list(dict.fromkeys(method for row in models.values() for method in row))
+    side = (WIDTH - 90) // max(len(columns), 3)
+    figure = new_figure(min(WIDTH, 110 + side * len(columns)), 30 + 26 * bool(title) + (side + 14) * len(models))
+    panels, facts, drawn = figure.subplots(len(models), len(columns), squeeze=False), [], None
+    for row, (name, by_method) in zip(panels, models.items(), strict=True):
+        truth = density(name)
+        middle = (cell_edges(truth, bins)[1:] + cell_edges(truth, bins)[:-1]).float() / 2
+        grid, region = torch.cartesian_prod(middle, middle), typical_cells(truth, bins=bins)
+        for axes, method in zip(row, columns, strict=True):
+            kl = by_method[method].encode(grid).kl().view(bins, bins)
+            ends = [-truth.window, truth.window] * 2
+            drawn = axes.imshow(kl.T.numpy(), cmap="cividis", vmin=0, vmax=ceiling, origin="lower", extent=ends)
+            axes.contour(middle.numpy(), middle.numpy(), region.T.float().numpy(), [0.5], colors="white", linewidths=0.8)
+            _square(axes, truth.window)
+            facts.append(f"{name}, {method}: median {kl[region].median():.2g} in the region, {kl[~region].median():.2g} outside")
+        row[0].set_ylabel(name)
+    for axes, method in zip(panels[0], columns, strict=True):
+        axes.set_title(method, size=9.5)
+    figure.colorbar(drawn, ax=panels, label="KL (nats)", extend="max", shrink=0.8, pad=0.01)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    return with_alt(figure, f"{title}. The encoder's KL over the plane as a map. {'; '.join(facts)}.".lstrip(". "))
+
+
+@styled
+def shares(target: Tensor, found: Mapping[str, Tensor], *, title: str = "") -> CourseFigure:
+    """Distributions over a few cells as groups of bars: the data's in gray, then each that was found, in color.
+
+    target: (N,), found: (N,) by name; each adds up to 1."""
+    bars = {"data": target, **found}
+    figure = new_figure(height=280)
+    axes, width, facts = figure.add_subplot(), 0.8 / len(bars), []
+    for i, ((name, values), color) in enumerate(zip(bars.items(), ["#BBBBBB", *colors(len(found))], strict=True)):
+        places = np.arange(len(target)) + (i - (len(bars) - 1) / 2) * width
+        axes.bar(places, array(values), 0.92 * width, color=color, label=name)
+        facts.append(f"{name}: {', '.join(f'{v:.2f}' for v in array(values))}")
+    axes.set_xticks(range(len(target)), [f"cell {i + 1}" for i in range(len(target))])
+    axes.grid(axis="x", visible=False)
+    axes.set(ylabel="probability", title=title)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return with_alt(figure, f"{title}. Probabilities of cells. {'; '.join(facts)}.".lstrip(". "))
+
+
+@styled
+def health(runs: Mapping[str, Mapping[str, np.ndarray]], *, skip: int = 0, title: str = "") -> CourseFigure:
+    """The signs of a game's health over its steps, a column per run: above the KL of real points, reconstructions and
+    fakes in nats, below exp(ELBO) of the last two.
+
+    runs: curves by name. skip: steps at the start left out. A run without an exp(ELBO) (IntroVAE, VAE) has no lower panel."""
+    if not runs or any("kl_real" not in run for run in runs.values()):
+        raise reject("runs", list(runs) or "none", "one or more runs of IntroVAE or Soft-IntroVAE")
+    figure = new_figure(height=400)
+    panels, facts = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False), []
+    for column, (name, run) in zip(panels.T, runs.items(), strict=True):
+        for term, (color, dashes, label) in SIGNS.items():
+            if term not in run:
+                continue
+            axes = column[int(term.startswith("exp"))]
+            kept = np.isfinite(run[term]) & (run["step"] >= skip)
+            axes.plot(run["step"][kept], run[term][kept], color=color, ls=dashes, lw=1.5, label=label)
+            facts.append(f"{name} {term.replace('_', ' ')} {run[term][kept][-1]:.3g}")
+        column[0].set_title(name, size=9.5)
+        column[0].set_yscale("log")
+        column[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        column[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        column[0].yaxis.set_minor_formatter(NullFormatter())
+        column[1].set(ylim=(-0.03, 1.03), xlabel="step")
+        column[1].set_visible("exp_elbo_fake" in run)
+    panels[0, 0].set_ylabel("KL (nats)")
+    panels[1, 0].set_ylabel("exp(ELBO)")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    return with_alt(figure, f"{title}. KL and exp(ELBO) over the steps. Last values: {'; '.join(facts)}.".lstrip(". "))
+
+
+@styled
+def seed_curves(
+    runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], term: str = "jsd", *, floor: float | None = None,
+    label: str = "JSD (nats), lower is better", title: str = "",
+) -> CourseFigure:  # fmt: skip
+    """A measured term over the steps, log axis, a panel per method and a line per seed; the median of the last values marked.
+
+    runs: for each method the curves of its runs. floor: what as many real points score."""
+    if not runs or any(term not in curves for those in runs.values() for curves in those):
+        raise reject("term", term, sorted(set().union(*(c for those in runs.values() for c in those))))
+    figure = new_figure(height=300)
+    panels, facts = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0], []
+    for axes, (name, those), color in zip(panels, runs.items(), colors(len(runs)), strict=True):
+        last = []
+        for curves in those:
+            kept = np.isfinite(curves[term])
+            axes.plot(curves["step"][kept], curves[term][kept], color=color, lw=1.2, alpha=0.7)
+            last.append(curves[term][kept][-1])
+        axes.plot(curves["step"][kept][-1], np.median(last), "D", color=INK, ms=5, zorder=3)
+        if floor is not None:
+            axes.axhline(floor, color=MUTED, ls="--", lw=1.2)
+        axes.set(xlabel="step", yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_title(name, size=9.5)
+        facts.append(f"{name}: {', '.join(f'{v:.3g}' for v in last)}, median {np.median(last):.3g}")
+    panels[0].set_ylabel(label)
+    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    known = "" if floor is None else f" Dashed: as many real points, {floor:.2g}."
+    return with_alt(figure, f"{title}. {label} over the steps, a line per seed. At the end, {'; '.join(facts)}.{known}")
+
+
+__all__ = ["health", "judge_maps", "line_frames", "plane_frames", "seed_curves", "shares", "thresholds"]

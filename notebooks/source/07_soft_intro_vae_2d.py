@@ -1,0 +1,579 @@
+# ---
+# title: Soft-IntroVAE in the plane
+# question: Can a VAE be its own *critic*?
+# draft: true
+# minutes: 120
+# goals:
+#   - say how an encoder can judge images, and why a VAE's encoder does not
+#   - write the soft threshold, the encoder's loss and the decoder's loss, and find a gradient that was lost
+#   - compute where the game ends, and what its entropy term does
+#   - compare densities with a truth, in nats, beside the floor that real points have
+#   - read the signs of a healthy game, and of an ill one
+# prerequisites:
+#   - chapter 02 (the ELBO, and the importance-weighted bound)
+#   - chapter 04 (a game of two players, and modes)
+# checkpoints: [vae_8-gaussians_s0, intro-vae_8-gaussians_s0, soft-intro-vae_8-gaussians_s0, vae_two-spirals_s0, intro-vae_two-spirals_s0, soft-intro-vae_two-spirals_s0, vae_checkerboard_s0, intro-vae_checkerboard_s0, soft-intro-vae_checkerboard_s0, vae_rings_s0, intro-vae_rings_s0, soft-intro-vae_rings_s0]
+# modes:
+#   LOAD: loads the shipped models (under a minute on two CPU cores)
+#   FAST: trains each of the twelve models for 400 steps (some 5 minutes; hardly a density is recognized then)
+#   FULL: trains each model as its recipe says (5 to 20 minutes each on one CPU core)
+# ---
+
+# %% tags=["setup"]
+import copy
+import inspect
+import math
+
+import torch
+from torch.distributions import MultivariateNormal
+
+from course_utils import checkpoints, figures, recipes, snapshots, widgets
+from course_utils.data.points import PLANE, density, points
+from course_utils.exercises import check, progress
+from course_utils.figures import introspective as drawn
+from course_utils.figures import plane as plane_figures
+from course_utils.methods import VAE, SoftIntroVAE
+from course_utils.methods.intro_vae import hinge
+from course_utils.metrics import generate_points, model_density, prior_density, real_against_real, score
+from course_utils.metrics.published import published_divergences
+
+METHODS = {"VAE": "vae", "IntroVAE": "intro-vae", "Soft-IntroVAE": "soft-intro-vae"}
+
+# %% [markdown]
+# ## The question, in one picture
+#
+# Eight narrow Gaussians on a circle, as in chapter 04. Three models have learned them, with *equal* networks: an encoder, a decoder, a
+# code of two numbers. The first is the VAE of chapter 02. The other two differ from it in their losses alone. In none of them is there
+# a third network.
+
+# %% tags=["figure"]
+def load(name):
+    """The three models of a density, in the notebook's MODE."""
+    return {label: recipes.obtain(f"{method}_{name}_s0", MODE) for label, method in METHODS.items()}
+
+def draw(model, n=20_000):
+    """n samples of a model: (n, 2)."""
+    return torch.cat(list(generate_points(model, n)))
+
+models = {"8-gaussians": load("8-gaussians")}
+samples = {"8-gaussians": {label: draw(model) for label, model in models["8-gaussians"].items()}}
+plane_figures.plane_samples(samples, title="Decoded noise of three models")
+
+# %% [markdown]
+# Gray is where real points lie. **JSD** is the Jensen-Shannon divergence of chapter 04, here between the share of 20,000 samples in each
+# of 100 x 100 cells and the true probability of that cell, in nats. *Real* points do not score 0, because 20,000 of them are few for
+# 10,000 cells. The number under the map says what they score: that is the **floor**, and a perfect model stands on it.
+#
+# Why does a VAE put points where there are none? Its loss looks at real points and at their reconstructions. *No term ever looks at a
+# sample.* In chapter 04 a critic looked at samples, and there was no encoder. In chapter 06 there were both, and three networks. Here the
+# encoder itself will look.
+#
+# ## An encoder that judges
+#
+# | symbol | meaning |
+# |---|---|
+# | $x$ | a real point (or image) |
+# | $z_p$ | noise from the prior; $D(z_p)$ is a sample, a **fake** |
+# | rec | $D(z)$ with $z \sim q(z \mid x)$, a reconstruction. It is the decoder's work, too, and also counts as a fake |
+# | $\mathrm{KL}(s)$ | $\mathrm{KL}(q(z \mid s) \,\|\, p(z))$: how far the encoder puts $s$ from the prior, in nats |
+# | $\mathrm{ELBO}(s)$ | minus (weighted) squared error minus (weighted) KL: large for what the VAE knows |
+#
+# The KL can serve as a judgement: *near the prior* means "data", *far from the prior* means "not data". Ask each of the three
+# encoders, everywhere in the plane:
+
+# %% tags=["figure"]
+drawn.judge_maps(models, title="What the encoders think of each place")
+
+# %%
+truth = density("8-gaussians")
+elsewhere = truth.window * (2 * torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0)) - 1)
+real = truth.sample(20_000, torch.Generator().manual_seed(1))
+
+def judged(model, x):
+    """The mean KL of points (N, 2), in nats."""
+    return model.encode(x).kl().mean().item()
+
+rows = [
+    {"encoder of": label, "real points": judged(model, real), "its own fakes": judged(model, samples["8-gaussians"][label]), "points anywhere": judged(model, elsewhere)}
+    for label, model in models["8-gaussians"].items()
+]
+figures.metric_table(rows, caption="Mean KL in nats")
+
+# %% [markdown]
+# The VAE's encoder was never asked about a place without data, and calls many of them nearer to the prior than the data. For a judge,
+# two things are missing: the encoder must be *taught* what is not data, and the decoder must listen.
+#
+# ## IntroVAE: a hard threshold
+#
+# Let the encoder push the decoder's work away from the prior, up to a margin $m$ (Huang et al. 2018). Let the decoder pull it back:
+#
+# | player | minimizes |
+# |---|---|
+# | encoder | $\beta\,\mathrm{error}(x) + \mathrm{KL}(x) + \alpha \sum_{s \in \{\mathrm{rec},\, \mathrm{fake}\}} \max(0,\; m - \mathrm{KL}(s))$ |
+# | decoder | $\beta\,\mathrm{error}(x) + \alpha' \sum_{s \in \{\mathrm{rec},\, \mathrm{fake}\}} \mathrm{KL}(s)$ |
+#
+# These are two players, as in chapter 04, and the critic is the encoder. In the encoder's step the fakes are fixed pictures (`detach`).
+
+# %%
+print(inspect.getsource(hinge))
+
+# %% [markdown]
+# Three things about this threshold are hard. The margin must fit the data: below the KL that real points need, it asks for nothing; far
+# above, the push never ends. Up to the margin each fake is pushed with the same force, good or bad; beyond it with none. And the mean is
+# taken *before* the threshold, so one fake that is far away can excuse another that is near.
+#
+# ## Soft-IntroVAE: a soft one
+#
+# Soft-IntroVAE (Daniel and Tamar 2021) replaces the margin by an exponential, and the KL by the whole ELBO. Both players **maximize**:
+#
+# $$L_E = \mathrm{ELBO}(x) - \tfrac1\alpha \exp\big(\alpha\, \mathrm{ELBO}(D(z))\big), \qquad
+# L_D = \mathrm{ELBO}(x) + \gamma\, \mathrm{ELBO}(D(z))$$
+#
+# with $\alpha = 2$ and $\gamma = 1$. The encoder's first term is the VAE's. Its second lowers the ELBO of fakes. The slope of
+# $-\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ by the ELBO is $-\exp(\alpha\,\mathrm{ELBO})$: it fades as a fake is recognized, for each fake by itself, and there is no margin to
+# choose. Compare what the two thresholds do to one fake:
+
+# %% tags=["figure"]
+drawn.thresholds(2.0, title="Two thresholds, for a fake without squared error")
+
+# %% [markdown]
+# In code each ELBO has weights, and all of it a scale. For a fake with the squared error `rec` (of its *own* reconstruction) and the KL
+# `kl`, the ELBO is `-scale * (beta_rec * rec + beta_neg * kl)`. `beta_neg` is a third beta, for fakes alone: how hard the encoder pushes.
+# The scale is one over the number of pixels (here: of coordinates, 1/2), or images would have an exponential of 0 from the start.
+
+# %% [markdown] tags=["exercise"]
+# Write the exponential, for each fake. It lies in (0, 1], and it is the sign to watch while such a model trains: near 0 the fake is
+# recognized, near 1 it passes as real.
+
+# %% tags=["exercise"]
+def exp_elbo(rec, kl, *, beta_rec, beta_neg, scale, alpha=2.0):
+    """exp(alpha * ELBO) of each fake, with ELBO = -scale * (beta_rec * rec + beta_neg * kl).
+
+    rec: (B,), squared error of a fake and its own reconstruction, summed over pixels. kl: (B,), in nats. Returns (B,)."""
+    ### BEGIN SOLUTION
+    return torch.exp(-alpha * scale * (beta_rec * rec + beta_neg * kl))
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("7.1")
+
+# %% [markdown] tags=["exercise"]
+# Now the encoder's loss, to be *minimized*. The expectation in the objective runs over both kinds of fake, reconstructions and samples, half and half.
+
+# %% tags=["exercise"]
+def encoder_loss(elbo_real, passed_rec, passed_fake, alpha):
+    """Minus the encoder's objective, mean over the batch.
+
+    elbo_real: (B,), the weighted, scaled ELBO of real points. passed_rec, passed_fake: (B,), exp(alpha * ELBO) of reconstructions and
+    of samples. Returns a scalar."""
+    ### BEGIN SOLUTION
+    return -elbo_real.mean() + (passed_rec.mean() + passed_fake.mean()) / (2 * alpha)
+    ### END SOLUTION
+
+# %% tags=["check"]
+check("7.2")
+
+# %% [markdown]
+# ### The decoder's step
+#
+# The decoder wants its points reconstructed and near the prior. In published code its loss keeps, of the fakes' ELBO, only the KL (the
+# weight of their squared error is $10^{-8}$ there):
+#
+# $$\mathrm{scale} \cdot \Big( \beta_\mathrm{rec}\, \mathrm{error}(x) + \tfrac12 \beta_\mathrm{kl} \big[ \mathrm{KL}(\mathrm{rec}) + \mathrm{KL}(\mathrm{fake}) \big] \Big)$$
+
+# %% [markdown] tags=["exercise"]
+# A colleague has read that the encoder is *frozen* in the decoder's step, and writes it like this. The loss has the right value. But a
+# decoder trained with it never learns from a sample. The cell below prints how long the gradient is that each kind of the
+# decoder's points receives. Find the mistake, and mend it.
+
+# %% tags=["exercise"]
+def decoder_loss(encode, x, rec, fake, *, beta_rec, beta_kl, scale):
+    """What the decoder minimizes, mean over the batch. Its gradient reaches rec and fake, which the decoder has made.
+
+    encode: (B, D) -> Posterior, the encoder as it is after its own step. x, rec, fake: (B, D), real points, their reconstructions,
+    samples. Returns a scalar."""
+    error = (x - rec).square().flatten(1).sum(1).mean()
+    ### BEGIN BUG
+    # with torch.no_grad():
+    #     pulled = (encode(rec).kl() + encode(fake).kl()).mean() / 2
+    ### END BUG
+    ### BEGIN SOLUTION
+    pulled = (encode(rec).kl() + encode(fake).kl()).mean() / 2
+    ### END SOLUTION
+    return scale * (beta_rec * error + beta_kl * pulled)
+
+# %%
+soft = models["8-gaussians"]["Soft-IntroVAE"]
+student = copy.deepcopy(soft).requires_grad_(True)
+some = truth.sample(512, torch.Generator().manual_seed(2))
+rec, fake = (student.decoder(z).detach().requires_grad_() for z in (student.encode(some).mean, torch.randn(512, 2, generator=torch.Generator().manual_seed(3))))
+loss = decoder_loss(student.encode, some, rec, fake, beta_rec=soft.config.beta_rec, beta_kl=soft.config.beta_kl, scale=soft.scale)
+for name, slope in zip(("reconstructions", "samples"), torch.autograd.grad(loss, [rec, fake], allow_unused=True), strict=True):
+    print(f"{name:15s} {'no gradient' if slope is None else f'gradient of length {slope.norm():.4f}'}")
+
+# %% tags=["check"]
+check("7.3")
+
+# %% [markdown]
+# *Frozen* means that no weight of the encoder moves, not that no gradient passes. The way from the verdict to the decoder leads through
+# the judge. (In chapter 04 it was the same: the generator learns *through* the critic.) Whose weights move is decided by the optimizer.
+#
+# ### One step of the package
+
+# %%
+# New: the encoder is a player against the decoder, with a loss of its own. In chapter 02 one loss trained both.
+print(inspect.getsource(SoftIntroVAE.play))
+
+# %% [markdown]
+# Look for three places. `made.detach()`: the encoder looks at fakes as at fixed points. `update("encoder", ...)` comes *before* `seen` is
+# computed again: the decoder hears the judgement of the encoder that has just learned. And `made` itself is not made again: the decoder
+# has not moved, so its points would be the same.
+#
+# ## Watch the game
+#
+# In one dimension everything can be seen. The real points come from two Gaussians. The code is one number, the networks are small, and
+# training takes seconds. A VAE and a Soft-IntroVAE with the same weights for error and KL, filmed now:
+
+# %% tags=["figure"]
+line = torch.linspace(-6, 6, 241)[:, None]                        # (241, 1), where the encoder is asked
+small = {"latent_dim": 1, "network": "mlp", "widths": (32, 32, 32)}
+game = {"beta_rec": 0.2, "beta_kl": 0.3, "beta_neg": 0.9, "warmup": 0.1}
+
+def play(config, steps=600, **run):
+    """A filmed run on two Gaussians."""
+    settings = {"batch_size": 128, "lr": 2e-3, "lr_schedule": "linear", "log_every": 20, **run}
+    return snapshots.filmed(config, points("two-gaussians"), steps, frames=30, grid=line, **settings)[1]
+
+lines = {"VAE": play(VAE.Config(**small, beta=game["beta_kl"] / game["beta_rec"])), "Soft-IntroVAE": play(SoftIntroVAE.Config(**small, **game))}
+drawn.line_frames(lines, title="The same two networks, without and with a game")
+
+# %% [markdown]
+# Look at the blue line between the two modes, at $x = 0$. The VAE's encoder finds that place *nearer* to the prior than the modes
+# themselves: it lies in the middle, and nobody said that nothing real is there. The introspective encoder has looked at the fakes there, and
+# raised it.
+#
+# ### Play: the game in the plane
+#
+# These are the recorded runs of the first figure, filmed while they trained (a thousand samples a frame). Move the slider. When do the
+# modes appear, and when do the bridges between them go? Compare the three methods at the same frame.
+
+# %% tags=["widget"] alt="Panel with a menu of recorded runs and a slider over training time; samples are dots over the gray region of real points"
+films = {label: snapshots.recorded(f"{method}_8-gaussians_s0") for label, method in METHODS.items()}
+films |= {f"Soft-IntroVAE, {name}": snapshots.recorded(f"soft-intro-vae_{name}_s0") for name in PLANE if name != "8-gaussians"}
+widgets.FilmExplorer(films)
+
+# %% [markdown]
+# ## Where does the game end?
+#
+# For a GAN the answer was: at the data. For this game it is not. Assume networks that can do anything. Then each ELBO can be raised to
+# $\log p_d(s)$, the log-density of the decoder's points, and no further. The paper proves: if the encoder has learned this on the data,
+# and says $-\infty$ elsewhere, the best decoder is
+#
+# $$d^* = \arg\min_d\; \mathrm{KL}(p_\text{data} \,\|\, p_d) + \gamma\, H(p_d)$$
+#
+# with the entropy $H(p_d) = -\sum p_d \log p_d$. The first term alone is maximum likelihood, and its best answer is the data. The second one moves it.
+#
+# Let us compute it. A world of four cells; the data have the shares 0.4, 0.3, 0.2 and 0.1.
+
+# %% [markdown] tags=["exercise"]
+# First predict. $\gamma$ grows from 0. Does the share of the *largest* cell grow, shrink, or stay as in the data? Answer with `"gains"`,
+# `"loses"` or `"stays"`.
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+answer_7_4 = "gains"
+### END SOLUTION
+
+# %% tags=["check"]
+check("7.4")
+
+# %% tags=["figure"]
+def best_decoder(p, gamma):
+    """argmin KL(p || d) + gamma H(d) over distributions d, found from near the data: (N,)."""
+    start = p.log() + 0.05 * torch.eye(len(p), dtype=p.dtype)[0]   # a little more in the first cell
+    logits = start.clone().requires_grad_()
+    search = torch.optim.LBFGS([logits], max_iter=300, tolerance_grad=1e-10, tolerance_change=0, line_search_fn="strong_wolfe")
+
+    def closure():
+        search.zero_grad()
+        log_d = logits.log_softmax(0)
+        value = (p * (p.log() - log_d)).sum() - gamma * (log_d.exp() * log_d).sum()
+        value.backward()
+        return value
+
+    search.step(closure)
+    return logits.detach().softmax(0)
+
+shares = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+drawn.shares(shares, {f"γ = {gamma:g}": best_decoder(shares, gamma) for gamma in (0.0, 0.25, 0.5, 1.0)}, title="The best decoder, for some gammas")
+
+# %% [markdown]
+# The entropy is a cost here, so what is frequent becomes more frequent. But that is a formula. Does the *game* end there? Let both players play it,
+# each on its own objective. The decoder holds the shares $d$. The encoder holds, for each cell, the **gap** by which its ELBO stays below
+# $\log d$; a gap is never negative.
+
+# %%
+def played(p, gamma, alpha=2.0, steps=1000, lr=0.3):
+    """The game on cells, by gradients in turn: (the decoder's shares (N,), the encoder's gaps (N,))."""
+    logits = (p.log() + 0.05 * torch.eye(len(p), dtype=p.dtype)[0]).requires_grad_()
+    gap = torch.zeros_like(p, requires_grad=True)
+    for _ in range(steps):
+        d = logits.detach().softmax(0)
+        elbo = d.log() - gap
+        encoder = (p * elbo).sum() - (d * (alpha * elbo).exp()).sum() / alpha
+        slope, = torch.autograd.grad(encoder, gap)
+        gap = (gap + lr * slope).detach().clamp_min(0).requires_grad_()
+        d = logits.softmax(0)
+        elbo = d.log() - gap.detach()
+        decoder = (p * elbo).sum() + gamma * (d * elbo).sum()
+        slope, = torch.autograd.grad(decoder, logits)
+        logits = (logits + lr * slope).detach().requires_grad_()
+    return logits.detach().softmax(0), gap.detach()
+
+def words(values):
+    return " ".join(f"{v:.3f}" for v in values.tolist())
+
+rows = []
+for gamma in (0.25, 0.5, 1.0):
+    formula, (end, gap) = best_decoder(shares, gamma), played(shares, gamma)
+    rows.append({"gamma": gamma, "by the formula": words(formula), "the game's end": words(end), "the encoder's gaps": words(gap),
+                 "d* below the limit": "yes" if (formula <= shares ** (1 / 3)).all() else "no"})
+figures.metric_table(rows, caption="Four cells with shares 0.4, 0.3, 0.2, 0.1; alpha = 2")
+
+# %% [markdown]
+# The game ends where the formula says, as long as $d^* \le p_\text{data}^{1/(1+\alpha)}$ in every cell (the last column). That is the
+# theorem's condition. Where the decoder wants more than that of a cell, the encoder is better off with a gap, and holds it back: the game then ends
+# nearer to the data than the formula.
+#
+# Now eight equal cells, like our eight Gaussians:
+
+# %%
+equal = torch.full((8,), 1 / 8, dtype=torch.float64)
+for gamma in (0.25, 0.75, 1.0):
+    print(f"gamma {gamma:4.2f}   by the formula {words(best_decoder(equal, gamma))}   the game's end {words(played(equal, gamma)[0])}")
+
+# %% [markdown]
+# With $\gamma = 1$, the value that is used, the formula gives one cell most of everything. Does Soft-IntroVAE then collapse to one mode? Count
+# where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be right).
+
+# %%
+rows = [{"samples of": label} | {f"mode {i + 1}": f"{share:.1%}" for i, share in enumerate(truth.nearest_mode(x).bincount(minlength=8).div(len(x)).tolist())}
+        for label, x in samples["8-gaussians"].items()]
+figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
+
+# %% [markdown]
+# So the theorem does not describe the trained model. Its assumptions are not met: the theorem's ELBOs have no betas and no scale, its networks can do anything, and its
+# decoder's loss has the fakes' squared error in it. Take from the theorem what the cells have shown: nothing in this game
+# asks for equal shares, and it is worth counting them.
+#
+# ## Four densities, three methods
+#
+# Two spirals, a checkerboard and rings are harder than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000 samples
+# each:
+
+# %% tags=["figure"]
+for name in PLANE:
+    models.setdefault(name, None)
+    models[name] = models[name] or load(name)
+    samples.setdefault(name, {label: draw(model) for label, model in models[name].items()})
+plane_figures.plane_samples(samples, title="Samples of three methods on four densities")
+
+# %%
+NUMBERS = ["jsd", "kl_data_model", "kl_model_data", "within"]
+rows = []
+for name, by_method in samples.items():
+    floor = real_against_real(density(name), 20_000, NUMBERS, seeds=5)
+    rows.append({"density": name, "samples of": "the density itself"} | {key: floor[key] for key in NUMBERS})
+    rows += [{"density": name, "samples of": label} | score(x, density(name), NUMBERS) for label, x in by_method.items()]
+figures.metric_table(rows, {"density": "density", "samples of": "samples of", "jsd": "JSD", "kl_data_model": "KL(data, model)",
+                            "kl_model_data": "KL(model, data)", "within": "share within"}, digits=3, caption="In nats; 20,000 samples, 100 x 100 cells, seed 0")
+
+# %% [markdown]
+# Read each row against the first row of its density. The two KLs ask different things (chapter 04): KL(data, model) grows with what the
+# model *misses*, KL(model, data) with what it makes that *is not there*. A VAE's bridges cost it in the second. The last column counts
+# the same in another way: the share of samples in the region that holds 98.9 % of the real mass.
+#
+# ## Densities
+#
+# So far we have looked at samples. But all three models also say how likely a *given* point is, which a GAN cannot. There are three ways
+# to ask:
+#
+# 1. **exp(ELBO)**, divided by its sum over a grid. The ELBO is a lower bound, and how far it is below differs from place to place. So this is
+#    no density of the model; but it is the energy that the encoder of Soft-IntroVAE shapes.
+# 2. **Importance weighting** (chapter 02): $\log \frac1K \sum_k \frac{p(x \mid z_k)\, p(z_k)}{q(z_k \mid x)}$ with $z_k \sim q$. It tends to the
+#    density as $K$ grows.
+# 3. **The definition**: decode many codes of the prior, and put a small Gaussian on each. No encoder is needed.
+
+# %% [markdown] tags=["exercise"]
+# A colleague has written the second one, and it looks right. But here is a world in which everything is known: $z \sim \mathcal N(0, I)$,
+# $x = 2z$ plus noise, and $q$ is the *exact* posterior. Then each $\frac{p(x \mid z)\, p(z)}{q(z \mid x)}$ is $p(x)$ itself, whatever $z$ was drawn. So
+# the estimate must not depend on $K$, nor on luck. Run this cell and the one below. Find the mistake, and mend it.
+
+# %% tags=["exercise"]
+def importance_weighted(log_px, z, mean, logvar):
+    """log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x), with q = N(mean, diag(exp(logvar))) and a standard normal prior.
+
+    log_px: (K, B), log p(x|z_k). z: (K, B, Z), drawn from q. mean, logvar: (B, Z). Returns (B,), in nats."""
+    prior = MultivariateNormal(torch.zeros_like(mean), torch.eye(mean.shape[1], dtype=mean.dtype))
+    ### BEGIN BUG
+    # q = MultivariateNormal(mean, torch.diag_embed((logvar / 2).exp()))
+    ### END BUG
+    ### BEGIN SOLUTION
+    q = MultivariateNormal(mean, torch.diag_embed(logvar.exp()))
+    ### END SOLUTION
+    return (log_px + prior.log_prob(z) - q.log_prob(z)).logsumexp(0) - math.log(len(z))
+
+# %%
+variance = 0.1                                                      # of the noise on x = 2 z
+x = torch.tensor([[0.0, 0.0], [1.0, -2.0], [4.0, 1.0]], dtype=torch.float64)
+posterior_mean, posterior_variance = 2 * x / (4 + variance), variance / (4 + variance)
+
+def normal(at, mean, variance):
+    """log N(at; mean, variance I), summed over the last dimension."""
+    return -0.5 * ((at - mean).square() / variance + math.log(2 * math.pi * variance)).sum(-1)
+
+print("exact   ", words(normal(x, torch.zeros_like(x), 4 + variance)))
+for k in (1, 10, 1000):
+    noise = torch.randn(k, *x.shape, generator=torch.Generator().manual_seed(k), dtype=torch.float64)
+    z = posterior_mean + posterior_variance**0.5 * noise            # (K, B, Z)
+    print(f"K = {k:4d}", words(importance_weighted(normal(x, 2 * z, variance), z, posterior_mean, torch.full_like(x, math.log(posterior_variance)))))
+
+# %% tags=["check"]
+check("7.5")
+
+# %% [markdown]
+# Published code has this very mistake. It is hard to see where the truth is not known: the result is off, but it looks like a likelihood.
+#
+# Now the three maps, for one density. A density needs a variance of the decoder. Training does not know one (it knows a ratio of betas), so we take the
+# one that fits best: the mean squared error of a coordinate, on real points.
+
+# %% tags=["figure"]
+SHOWN = "rings"
+shown_truth = density(SHOWN)
+held_out = shown_truth.sample(2000, torch.Generator().manual_seed(4))
+maps, found = {}, []
+for label, model in models[SHOWN].items():
+    fitted = (model.reconstruct(held_out) - held_out).square().mean().item()
+    kinds = {"exp(ELBO)": model_density(model, shown_truth, "elbo", k=8, variance=fitted, bins=80),
+             "importance weighted": model_density(model, shown_truth, k=32, variance=fitted, bins=80),
+             "by its definition": prior_density(model, shown_truth, fitted, n=50_000, bins=80)}
+    maps[label] = {"true density": shown_truth, **kinds}
+    found.append({"model": label, "fitted variance": fitted} | {kind: grid.jsd(shown_truth) for kind, grid in kinds.items()})
+plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to ask for a density", bins=80)
+
+# %%
+figures.metric_table(found, digits=3, caption=f"{SHOWN.capitalize()}: the fitted variance of a coordinate, and the JSD of each map to the true density, in nats")
+
+# %% [markdown]
+# Read the integral under each map. The definition gives a density, and its integral is near 1. Importance weighting tends to it *if* the encoder's codes cover
+# those from which the decoder makes a point. An introspective encoder is wrong on purpose wherever there is no data. So its importance-weighted
+# map tells where the encoder *says* that there is nothing, and the definition tells what the decoder *makes*. Where the two differ, ask
+# the definition.
+#
+# ## A published measure, once
+#
+# Published code for these densities prints a "KL" and a "JSD", too. It takes *densities* of histogram cells for probabilities, and
+# exchanges the arguments inside of the JSD. What does it make of real points against other real points, where 0 is right?
+
+# %%
+rows = []
+for n in (5_000, 20_000):
+    one, other = (truth.sample(n, torch.Generator().manual_seed(seed)) for seed in (10, 11))
+    published = published_divergences(one, other, truth)
+    rows.append({"real points against real points": f"{n:,} each", "published \"KL\"": published["kl"], "published \"JSD\"": published["jsd"],
+                 "our JSD to the truth, nats": score(other, truth, ["jsd"])["jsd"]})
+figures.metric_table(rows, digits=3, caption="8 Gaussians; none of the two published numbers is used in this course")
+
+# %% [markdown]
+# A number has no meaning without its floor. Print what real data score, and such a mistake shows at once.
+#
+# ## Stability over seeds
+#
+# One run shows little. These are five seeds of each method on the 8 Gaussians, with the JSD measured as they trained. The dashed line is the floor,
+# a diamond the median of the five ends. (These curves are the recorded ones in every mode.)
+
+# %% tags=["figure"]
+curves = {label: [checkpoints.curves(f"{method}_8-gaussians_s{seed}") for seed in range(5)] for label, method in METHODS.items()}
+floor = real_against_real(truth, 20_000, ["jsd"], seeds=5)["jsd"]
+drawn.seed_curves(curves, floor=floor, title="8 Gaussians, five seeds")
+
+# %%
+def last(run, term):
+    """The last measured value of a term."""
+    return float(run[term][run[term] == run[term]][-1])
+
+rows = []
+for label, runs in curves.items():
+    jsd, within = (torch.tensor([last(run, term) for run in runs]) for term in ("jsd", "within"))
+    rows.append({"method": label, "JSD, median": jsd.median().item(), "smallest": jsd.min().item(), "largest": jsd.max().item(),
+                 "share within, median": within.median().item()})
+figures.metric_table(rows, digits=3, best={"JSD, median": "min", "share within, median": "max"}, caption=f"At the end of five runs each; real points score {floor:.2g}")
+
+# %% [markdown]
+# ## Health, and what breaks
+#
+# A game has no loss that says how far it has come. But it has signs:
+#
+# - **The KLs.** The encoder's KL of fakes and of reconstructions should be about that of real points, or higher. Where it is much lower, the
+#   judge takes the fakes for the better data.
+# - **exp(ELBO) of fakes.** At 0 the encoder is sure and gets no slope any more; at 1 all fakes pass.
+
+# %% tags=["figure"]
+drawn.health({label: curves[label][0] for label in ("IntroVAE", "Soft-IntroVAE")}, title="The recorded runs on 8 Gaussians, seed 0")
+
+# %% [markdown]
+# Now the game on a line again, three times, and one flag apart: `beta_neg`, how hard the encoder pushes. One of the three games is the
+# healthy one from above. In one the encoder does not push at all (`beta_neg=0`), in one it pushes much too hard.
+
+# %% tags=["widget"] alt="Panel with a menu of three patients and a slider over training time: real density, fakes, the encoder's KL, and the signs of health"
+SICK = {"A": 20.0, "B": game["beta_neg"], "C": 0.0}                 # beta_neg of each patient
+patients = {name: play(SoftIntroVAE.Config(**small, **game | {"beta_neg": beta_neg})) for name, beta_neg in SICK.items()}
+widgets.FilmExplorer(patients)
+
+# %% tags=["figure"]
+drawn.health({name: film.terms for name, film in patients.items()}, skip=80, title="Three patients")
+
+# %% [markdown] tags=["exercise"]
+# Do not look at the code: a doctor does not see it either. Read the curves, and move the panel's slider. Which patient is `"healthy"`, which has
+# `"no push"`, and which `"too hard a push"`? Answer with three texts, for A, B and C.
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+answer_7_6 = ("too hard a push", "healthy", "no push")
+### END SOLUTION
+
+# %% tags=["check"]
+check("7.6")
+
+# %% tags=["figure"]
+named = dict(zip(patients, answer_7_6, strict=True))
+drawn.line_frames({f"{name}: {state}": patients[name] for name, state in named.items()}, [1, 9, 29], title="One flag apart")
+
+# %% [markdown]
+# Without a push the encoder is no judge, but the decoder still listens to it: it pulls its points to wherever the KL is low, and that is not where the
+# data are. Both players must work. With too hard a push the exponential is 0 at once, and what is left of the encoder's loss is that of a VAE. So too much of a
+# push ends like none in the encoder's loss; only the decoder still pulls.
+#
+# ## Key points
+#
+# - An encoder can be a critic: its KL says how far a point is from the data. A plain VAE's encoder was never taught it.
+# - IntroVAE pushes fakes up to a margin, all with the same force. Soft-IntroVAE pushes each by exp(alpha ELBO), and needs no margin.
+# - The decoder learns *through* the encoder as it is after its step. Frozen does not mean without gradients.
+# - With ideal networks the game ends at argmin KL(data || d) + gamma H(d), if d stays below a limit. That is not the data.
+# - Show divergences in nats, beside what as many real points score.
+# - exp(ELBO) is no density. Importance weighting tends to one; with codes of variance sigma squared, not sigma.
+# - Watch the KLs of real points and fakes, and exp(ELBO): neither 0 nor 1.
+#
+# **Next:** chapter 08 plays the same game on images, where batch normalization spoils it in a way of its own.
+#
+# ## Further reading
+#
+# - Daniel and Tamar, *Soft-IntroVAE: Analyzing and Improving the Introspective Variational Autoencoder*, arXiv 2012.13253: the paper.
+# - Huang et al., *IntroVAE: Introspective Variational Autoencoders for Photographic Image Synthesis*, arXiv 1807.06358: the hard threshold.
+# - Ulyanov, Vedaldi and Lempitsky, *It Takes (Only) Two: Adversarial Generator-Encoder Networks*, arXiv 1704.02304: an earlier game without a
+#   discriminator.
+# - Burda, Grosse and Salakhutdinov, *Importance Weighted Autoencoders*, arXiv 1509.00519.
+# - Zhao, Mathieu and LeCun, *Energy-based Generative Adversarial Network*, arXiv 1609.03126: a critic that reconstructs.
+
+# %%
+progress()
