@@ -1,0 +1,360 @@
+"""Chapter 08: right answers in several spellings, and known wrong ones, each with a phrase of its diagnosis."""
+
+import copy
+import math
+
+import numpy as np
+import torch
+
+from course_utils.exercises import chapter_08 as chapter
+from course_utils.methods.autoencoder import sse
+from course_utils.methods.base import kl_standard_normal
+
+LN2 = math.log(2)
+
+
+# 8.1: the encoder's loss
+
+
+def loss(inside=lambda r, k, br, bk, bn, s: torch.exp(-2 * s * (br * r + bn * k)), weight=0.5, real=None, reduce=torch.mean):
+    """The loss with another expELBO, another weight of it, or another part of real images."""
+
+    def answer(r, k, mr, mk, br, bk, bn, s):
+        own = s * (br * r + bk * k) if real is None else real(r, k, br, bk, bn, s)
+        return reduce(own) + weight * reduce(inside(mr, mk, br, bk, bn, s))
+
+    return answer
+
+
+def in_factors(r, k, mr, mk, br, bk, bn, s):
+    return s * br * r.mean() + s * bk * k.mean() + ((-2 * s * br * mr).exp() * (-2 * s * bn * mk).exp()).mean() / 2
+
+
+def of_each_kind(r, k, mr, mk, br, bk, bn, s):
+    kinds = [torch.exp(-2 * s * (br * mr[i] + bn * mk[i])).mean() for i in (0, 1)]
+    return s * (br * r + bk * k).mean() + sum(kinds) / 4
+
+
+def of_one_kind(row):
+    def answer(r, k, mr, mk, br, bk, bn, s):
+        return s * (br * r + bk * k).mean() + torch.exp(-2 * s * (br * mr[row] + bn * mk[row])).mean() / 2
+
+    return answer
+
+
+def mean_first(dim):
+    def answer(r, k, mr, mk, br, bk, bn, s):
+        elbo = br * mr + bn * mk
+        inside = elbo.mean() if dim is None else elbo.mean(dim)
+        return s * (br * r + bk * k).mean() + torch.exp(-2 * s * inside).mean() / 2
+
+    return answer
+
+
+def fakes(inside):
+    """The right loss with other exponents: inside(error, kl, beta_rec, beta_kl, beta_neg, scale)."""
+    return loss(lambda *a: torch.exp(inside(*a)))
+
+
+def with_scale(one):
+    return lambda *a: chapter.encoder_loss(*a[:-1], one)
+
+
+def per_image(r, k, mr, mk, br, bk, bn, s):
+    return s * (br * r + bk * k) + torch.exp(-2 * s * (br * mr + bn * mk)).mean(0) / 2
+
+
+# 8.4: who shares a batch
+
+
+def kls(encoder, images):
+    return kl_standard_normal(*encoder(images).chunk(2, 1))
+
+
+def together(encoder, x, rec, fake):
+    return kls(encoder, torch.cat([x, rec, fake])).chunk(3)
+
+
+def apart(encoder, x, rec, fake):
+    fakes = [kls(encoder, images) for images in (fake, rec)]
+    return kls(encoder, x), fakes[1], fakes[0]
+
+
+def fakes_together(encoder, x, rec, fake):
+    return kls(encoder, x), *kls(encoder, torch.cat([rec, fake])).chunk(2)
+
+
+def in_eval_mode(encoder, x, rec, fake):
+    encoder.eval()
+    return together(encoder, x, rec, fake)
+
+
+def back_in_train_mode(encoder, x, rec, fake):
+    encoder.eval()
+    found = together(encoder, x, rec, fake)
+    encoder.train()
+    return found
+
+
+def left_in_eval_mode(encoder, x, rec, fake):
+    found = chapter.judge(encoder, x, rec, fake)
+    encoder.eval()
+    return found
+
+
+def detached(encoder, x, rec, fake):
+    return chapter.judge(encoder, x, rec.detach(), fake.detach())
+
+
+def without_gradients(encoder, x, rec, fake):
+    with torch.no_grad():
+        return chapter.judge(encoder, x, rec, fake)
+
+
+def one_by_one(encoder, x, rec, fake):
+    return tuple(torch.cat([kls(encoder, image[None]) for image in images]) for images in (x, rec, fake))
+
+
+def real_without_gradients(encoder, x, rec, fake):
+    with torch.no_grad():
+        real = kls(encoder, x)
+    return real, kls(encoder, rec), kls(encoder, fake)
+
+
+# 8.5: statistics, measured again
+
+
+def measured(momentum=None, *, reset=True, whole=False, train=True, back=True, mode=True, pick=lambda b: b, after=None):
+    """The reference with one thing different."""
+
+    def answer(network, norms, batches):
+        before = [layer.momentum for layer in norms]
+        network.train(whole)
+        for layer in norms:
+            if reset:
+                layer.reset_running_stats()
+            layer.momentum = momentum
+            layer.train(train)
+        with torch.no_grad():
+            for batch in pick(batches):
+                network(batch)
+        if back:
+            for layer, old in zip(norms, before, strict=True):
+                layer.momentum = old
+        if mode:
+            network.eval()
+        if after:
+            after(norms)
+
+    return answer
+
+
+def biased(batches_size):
+    def change(norms):
+        for layer in norms:
+            layer.running_var.mul_((batches_size - 1) / batches_size)
+
+    return change
+
+
+def divided_by_n(network, norms, batches):
+    measured(after=biased(len(batches[0])))(network, norms, batches)
+
+
+def reset_parameters(network, norms, batches):
+    measured()(network, norms, batches)
+    for layer in norms:
+        kept = layer.running_mean.clone(), layer.running_var.clone()
+        layer.reset_parameters()
+        layer.running_mean, layer.running_var = kept
+
+
+def with_hooks(network, norms, batches):
+    """Means over the batches of each layer's inputs, the network in eval mode all the while."""
+    seen = [[] for _ in norms]
+    handles = [
+        layer.register_forward_pre_hook(lambda _, inputs, kept=kept: kept.append(inputs[0]))
+        for layer, kept in zip(norms, seen, strict=True)
+    ]
+    with torch.no_grad():
+        for batch in batches:
+            network(batch)
+        for layer, kept, handle in zip(norms, seen, handles, strict=True):
+            handle.remove()
+            layer.running_mean.copy_(torch.stack([h.mean(0) for h in kept]).mean(0))
+            layer.running_var.copy_(torch.stack([h.var(0) for h in kept]).mean(0))
+
+
+def falling_momentum(network, norms, batches):
+    """Right: 1, 1/2, 1/3, ... by hand, on the layers' own first values."""
+    before = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.train()
+    with torch.no_grad():
+        for i, batch in enumerate(batches):
+            for layer in norms:
+                layer.momentum = 1 / (i + 1)
+            network(batch)
+    for layer, old in zip(norms, before, strict=True):
+        layer.momentum = old
+        layer.eval()
+
+
+# 8.6: the warm-up
+
+
+def stepped(encoder, decoder, target, optimizers, x, noise, *, decode=None, copied=True, clear=True, z=lambda z: z, kl=1.0):
+    mean, logvar = encoder(x).chunk(2, 1)
+    code = z(mean + noise * (logvar / 2).exp())
+    value = (decode or (lambda c: sse(x, decoder(c))))(code)
+    found = (value + kl * kl_standard_normal(mean, logvar)).mean()
+    for optimizer in optimizers if clear else ():
+        optimizer.zero_grad()
+    found.backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    if copied:
+        target.load_state_dict(decoder.state_dict())
+    return found.detach()
+
+
+def published(e, d, t, o, x, n):
+    return stepped(e, d, t, o, x, n, decode=lambda z: sse(x, t(z)))
+
+
+def trains_the_target(e, d, t, o, x, n):
+    second = [o[0], torch.optim.SGD(t.parameters(), o[1].param_groups[0]["lr"])]
+    return stepped(e, d, t, second, x, n, decode=lambda z: sse(x, t(z)), copied=False)
+
+
+def both_decoders(e, d, t, o, x, n):
+    return stepped(e, d, t, o, x, n, decode=lambda z: sse(x, d(z)) + sse(x, t(z)))
+
+
+def mixed_decoders(e, d, t, o, x, n):
+    return stepped(e, d, t, o, x, n, decode=lambda z: sse(x, (d(z) + t(z)) / 2))
+
+
+def copies_by_hand(e, d, t, o, x, n):
+    found = stepped(e, d, t, o, x, n, copied=False)
+    with torch.no_grad():
+        for old, new in zip(t.parameters(), d.parameters(), strict=True):
+            old.copy_(new)
+    return found
+
+
+def two_means(e, d, t, o, x, n):
+    """Right: the two terms' means apart."""
+    mean, logvar = e(x).chunk(2, 1)
+    found = sse(x, d(mean + noise_of(logvar, n))).mean() + kl_standard_normal(mean, logvar).mean()
+    o[0].zero_grad(), o[1].zero_grad()
+    found.backward()
+    o[0].step(), o[1].step()
+    t.load_state_dict(copy.deepcopy(d.state_dict()))
+    return found.item()
+
+
+def noise_of(logvar, noise):
+    return (0.5 * logvar).exp() * noise
+
+
+RIGHT = {
+    "8.1": [
+        of_each_kind,
+        in_factors,
+    ],
+    "8.2": [2 * LN2, 1.386, 1.39, np.float32(1.3863), torch.tensor(1.3863)],
+    "8.3": ["bcda", "B C D A", ("B", "C", "D", "A")],
+    "8.4": [lambda e, x, r, f: [kls(e, images) for images in (x, r, f)], apart],
+    "8.5": [measured(), falling_momentum, measured(mode=True, back=True)],
+    "8.6": [two_means, copies_by_hand],
+}
+WRONG = [
+    ("8.1", per_image, "one value per image"),
+    ("8.1", loss(reduce=torch.sum), "expected"),
+    ("8.1", lambda *a: per_image(*a).sum(), "summed over the batch"),
+    ("8.1", mean_first(None), "*before* the exponential"),
+    ("8.1", mean_first(1), "*before* the exponential"),
+    ("8.1", with_scale(1.0), "no scale"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * (br * r + bn * k)), "missing in the exponent. it belongs"),
+    ("8.1", loss(real=lambda r, k, br, bk, bn, s: br * r + bk * k), "missing on the real images' elbo"),
+    ("8.1", loss(lambda r, k, br, bk, bn, s: s * torch.exp(-2 * s * (br * r + bn * k))), "scaled twice"),
+    ("8.1", loss(lambda r, k, br, bk, bn, s: s * torch.exp(-2 * (br * r + bn * k))), "in front of the exponential"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -s * (br * r + bn * k)), "alpha is missing"),
+    ("8.1", loss(lambda r, k, br, bk, bn, s: torch.exp(-s * (br * r + bn * k)), weight=1.0), "alpha is missing"),
+    ("8.1", loss(weight=1.0), "twice that"),
+    ("8.1", loss(weight=0.25), "once too often"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: 2 * s * (br * r + bn * k)), "sign of the exponent"),
+    ("8.1", loss(weight=-0.5), "sign of the second part"),
+    ("8.1", lambda *a: -loss(weight=-0.5)(*a), "objective"),
+    ("8.1", lambda *a: -chapter.encoder_loss(*a), "objective"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * (br * r + bk * k)), "beta_kl stands where"),
+    ("8.1", loss(real=lambda r, k, br, bk, bn, s: s * (br * r + bn * k)), "kl of *real* images"),
+    ("8.1", lambda r, k, mr, mk, br, bk, bn, s: chapter.encoder_loss(r, k, mr, mk, br, bn, bk, s), "are exchanged"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * bn * (br * r + k)), "whole elbo"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * (r + bn * k)), "beta_rec is missing"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * bn * k), "error of the decoder's images"),
+    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * br * r), "kl of the decoder's images is missing"),
+    ("8.1", loss(real=lambda r, k, br, bk, bn, s: s * (r + k)), "a beta is missing"),
+    ("8.1", loss(weight=0.0), "only the real images"),
+    ("8.1", of_one_kind(0), "only reconstructions"),
+    ("8.1", of_one_kind(1), "only samples"),
+    ("8.1", lambda r, k, mr, mk, *rest: chapter.encoder_loss(r, k, mr.detach(), mk, *rest), "argument 3"),
+    ("8.2", 4 * LN2, "left out alpha"),
+    ("8.2", LN2 * 512, "beta_neg = 1"),
+    ("8.2", LN2 * 1024, "both alpha"),
+    ("8.2", LN2 / 512, "scale is missing"),
+    ("8.2", 6 * LN2, "gray"),
+    ("8.2", 2, "in nats"),
+    ("8.2", 0.602, "decimal"),
+    ("8.2", -2 * LN2, "never negative"),
+    ("8.2", 1, "not 1."),
+    ("8.3", "ABCD", "run a"),
+    ("8.3", "BCAD", "*the encoder hears nothing of fakes*"),
+    ("8.3", "{b, c}", "four letters"),
+    ("8.3", "BDCA", "*fakes pass as real*"),
+    ("8.3", "ACDB", "*healthy*"),
+    ("8.3", "B", "four letters"),
+    ("8.3", 3, "four letters"),
+    ("8.3", "BBBB", "stands once"),
+    ("8.4", together, "still one batch"),
+    ("8.4", fakes_together, "half mended"),
+    ("8.4", lambda e, x, r, f: (*kls(e, torch.cat([x, r])).chunk(2), kls(e, f)), "half mended"),
+    ("8.4", in_eval_mode, "eval mode: no image"),
+    ("8.4", back_in_train_mode, "eval mode: no image"),
+    ("8.4", left_in_eval_mode, "is not any more"),
+    ("8.4", detached, "reconstructions are cut off"),
+    ("8.4", lambda e, x, r, f: chapter.judge(e, x, r, f.detach()), "samples are cut off"),
+    ("8.4", without_gradients, "reconstructions are cut off"),
+    ("8.4", real_without_gradients, "kls of `x`"),
+    ("8.4", lambda e, x, r, f: (lambda a, b, c: (a, c, b))(*chapter.judge(e, x, r, f)), "exchanged"),
+    ("8.4", lambda e, x, r, f: tuple(v.mean() for v in chapter.judge(e, x, r, f)), "one per image"),
+    ("8.4", one_by_one, "one image at a time"),
+    ("8.5", measured(train=False, reset=False), "nothing has changed"),
+    ("8.5", lambda network, norms, batches: None, "nothing has changed"),
+    ("8.5", measured(train=False), "no new ones came"),
+    ("8.5", measured(0.1), "starts from 0 and 1"),
+    ("8.5", measured(0.1, reset=False), "starts from the *old*"),
+    ("8.5", measured(reset=False), "seen 100 batches"),
+    ("8.5", measured(1.0), "only the last batch"),
+    ("8.5", measured(pick=lambda b: b[:1]), "only the first batch"),
+    ("8.5", measured(pick=lambda b: [torch.cat(b)]), "one pass over all"),
+    ("8.5", with_hooks, "the first layer is right"),
+    ("8.5", divided_by_n, "not by n - 1"),
+    ("8.5", measured(whole=True), "dropout"),
+    ("8.5", reset_parameters, "has changed"),
+    ("8.5", measured(back=False), "momentum is not put back"),
+    ("8.5", measured(mode=False), "left in train mode"),
+    ("8.6", published, "has not moved"),
+    ("8.6", trains_the_target, "*target* is trained"),
+    ("8.6", both_decoders, "both decoders"),
+    ("8.6", mixed_decoders, "decoder ends elsewhere"),
+    ("8.6", lambda e, d, t, o, x, n: stepped(e, d, t, o, x, n, copied=False), "start the game as its copy"),
+    ("8.6", lambda e, d, t, o, x, n: stepped(e, d, t, o, x, n, z=torch.Tensor.detach), "encoder ends elsewhere"),
+    ("8.6", lambda e, d, t, o, x, n: stepped(e, d, t, o, x, n, clear=False), "old gradients"),
+    ("8.6", lambda e, d, t, o, x, n: stepped(e, d, t, o[:1], x, n), "has not moved"),
+    ("8.6", lambda e, d, t, o, x, n: stepped(e, d, t, o[1:], x, n), "the encoder does not"),
+    ("8.6", lambda e, d, t, o, x, n: 2 * stepped(e, d, t, o, x, n), "the loss is not"),
+]
+
+
