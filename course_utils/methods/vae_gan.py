@@ -62,6 +62,8 @@ class VAEGANConfig:
     """weight of L_feat in the decoder's loss; L_feat is a sum, over 2,048 features at 32x32 with the widths of vae-gan32"""
     gan_loss: str = "non-saturating"
     """the decoder's side of the game: non-saturating or minimax (the paper's)"""
+    discriminator_lr_factor: float = 1.0
+    """the discriminator's learning rate over the run's, which is that of encoder and decoder"""
 
     def __post_init__(self):
         if not isinstance(self.latent_dim, int) or self.latent_dim < 1:
@@ -72,6 +74,8 @@ class VAEGANConfig:
             raise reject("gamma", self.gamma, "0 or more", "0 leaves the decoder to the discriminator alone.")
         if self.gan_loss not in GAN_LOSSES:
             raise reject("gan_loss", self.gan_loss, GAN_LOSSES)
+        if not 0 < self.discriminator_lr_factor < math.inf:
+            raise reject("discriminator_lr_factor", self.discriminator_lr_factor, "more than 0")
 
 
 class VAEGAN(Autoencoder):
@@ -91,6 +95,9 @@ class VAEGAN(Autoencoder):
         super().__init__(config, data_shape)
         widths = config.widths or WIDTHS.get(config.network, WIDTHS["vae-gan32"])
         self.discriminator = Discriminator(self.data_shape, widths, config.layer)
+
+    def lr_factor(self, player):
+        return self.config.discriminator_lr_factor if player == "discriminator" else 1.0
 
     def posterior(self, x: Tensor) -> Posterior:
         return split_moments(self.encoder(x), self.scale_head)

@@ -309,6 +309,18 @@ def test_every_parameter_of_every_network_gets_a_gradient_from_its_player(networ
     assert sorted(owned) == sorted(id(p) for p in model.parameters())  # each parameter has one player
 
 
+def test_the_discriminators_rate_is_its_own(tmp_path):
+    model = build(torch.float32, discriminator_lr_factor=0.25)
+    config = tiny_run(optimizer="rmsprop", lr=1e-3)
+    run = Run(model, images(shape=SHAPE), config, out=tmp_path, evaluation=None, hooks=(), header={}, resume=True, quiet=True)
+    model.rng = torch.Generator()
+    run._one_step()
+    rates = {player: optimizer.param_groups[0]["lr"] for player, optimizer in run.optimizers.items()}
+    assert rates == {"encoder": 1e-3, "decoder": 1e-3, "discriminator": 0.25e-3}
+    with pytest.raises(CourseError, match="discriminator_lr_factor: got 0, allowed: more than 0"):
+        VAEGANConfig(discriminator_lr_factor=0)
+
+
 def test_a_step_passes_each_image_once_and_the_discriminators_batches_are_of_one_kind():
     model, calls = build(), []
     for player in PLAYERS:

@@ -1,0 +1,127 @@
+"""Named runs: one recipe is one recorded run and one command that makes it again, `course train --recipe NAME`."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from .. import checkpoints, data, methods
+from ..errors import reject
+from ..metrics import measure
+from ..paths import runs_dir
+from ..training import RunConfig, evaluate, fit
+from .table import NOT_YET_RECORDED, RECIPES, Recipe, get
+
+__all__ = ["FAST_STEPS", "NOT_YET_RECORDED", "RECIPES", "Recipe"]
+__all__ += ["fast", "get", "measured", "obtain", "quick", "sampled", "train"]
+
+
+def train(
+    recipe: Recipe, out: Path | str, *, name: str = "", command: str = "", resume=True, quiet=False, root=None
+) -> dict:
+    """Train as the recipe says into the folder `out` (log.csv, states, model.safetensors); return the model's header.
+
+    Interrupted, the same call goes on from the last whole state. A finished run is not trained again. Of several
+    processes that train together only the first writes the model; the others get an empty header."""
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+    out = Path(out)
+    train_set = data.load(recipe.dataset, "train", size=recipe.size, root=root)
+    test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
+    model = methods.build(recipe.method, recipe.config, train_set.shape, seed=recipe.run.seed)
+    identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
+    watched = {"metrics": list(recipe.watch), "samples": recipe.watch_samples} if recipe.watch else None
+    hooks = [lambda step, model: sampled(model, test_set, watched)] if watched else []
+    result = fit(
+        model, train_set, recipe.run, out=out, evaluation=test_set, hooks=hooks, header=identity, resume=resume, quiet=quiet
+    )
+    if rank_zero_only.rank:
+        return {}
+    facts = {
+        "recipe": name or None,
+        "command": command,
+        "dataset": recipe.dataset,
+        "dataset_sha256": train_set.sha256(),
+        "size": recipe.size,
+        "run": _jsonable(asdict(recipe.run)),
+        "seed": recipe.run.seed,
+        "steps": result.steps,
+        "minutes": round(result.minutes, 2),
+        "images_per_second": round(result.images_per_second, 1),
+        "precision": result.precision,
+        "threads": torch.get_num_threads(),
+        "device": str(result.model.device),
+        "finished": time.strftime("%Y-%m-%d", time.gmtime()),
+        "parameters": sum(p.numel() for p in result.model.parameters()),
+        "watched": watched,
+    }
+    # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
+    rounded = out / "unmeasured.safetensors"
+    checkpoints.export(rounded, result.model, facts)
+    stored, _ = checkpoints.load_file(rounded)
+    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(stored, test_set, watched).items()}
+    written = checkpoints.export(out / "model.safetensors", stored, facts)
+    rounded.unlink()
+    return written
+
+
+def measured(model, test_set, watched: dict | None = None) -> dict[str, float]:
+    """What a record holds of a model: its held-out terms, and the watched metrics of its samples, if there are any."""
+    return evaluate(model, test_set) | sampled(model, test_set, watched)
+
+
+def sampled(model, test_set, watched: dict | None) -> dict[str, float]:
+    """The watched metrics {"metrics": [...], "samples": n} of a model's samples against the test images; {} for None."""
+    if not watched:
+        return {}
+    return measure(model, test_set, watched["metrics"], samples=watched["samples"], progress=False)["values"]
+
+
+def _jsonable(values: dict) -> dict:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+FAST_STEPS = 400
+
+
+def fast(recipe: Recipe) -> Recipe:
+    """The same run in little: a few hundred steps, on the embedded part of Fashion-MNIST where the full set is named."""
+    run = replace(recipe.run, epochs=0, steps=FAST_STEPS, eval_every=0, checkpoint_every=0)
+    dataset = "fashion-mnist-mini" if recipe.dataset == "fashion-mnist" else recipe.dataset
+    return replace(recipe, run=run, dataset=dataset)
+
+
+def obtain(name: str, mode: str = "LOAD", *, folder: Path | str | None = None):
+    """The model of a recipe, in eval mode, the way a notebook's MODE says.
+
+    LOAD: the shipped checkpoint. FAST: trained here and now, 400 steps (under a minute, and visibly worse).
+    FULL: trained here as the recipe says; interrupted, it goes on where it was. Both leave folder/NAME or folder/fast-NAME;
+    folder: COURSE_RUNS, or runs/ of the checkout."""
+    if mode not in ("LOAD", "FAST", "FULL"):
+        raise reject("mode", mode, ("LOAD", "FAST", "FULL"), "Set MODE in the cell at the top.")
+    if mode == "LOAD":
+        return checkpoints.load(name)
+    recipe, out = get(name), Path(folder or runs_dir()) / (name if mode == "FULL" else f"fast-{name}")
+    train(recipe if mode == "FULL" else fast(recipe), out, name=name, command=f"course train --recipe {name}")
+    return checkpoints.load(out)
+
+
+def quick(config, train_set, steps: int, *, seed: int = 0, hooks=(), **run):
+    """A short live run for a notebook: (model in eval mode, its curves as columns). Nothing is kept on disk.
+
+    config: a method's configuration, such as VAE.Config(latent_dim=8). train_set: an ImageSet or a PointSet. hooks:
+    f(step, model) -> more numbers, called every `eval_every` steps. run: further RunConfig fields."""
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # no line on precision in a notebook
+    method = next((name for name, cls in methods.METHODS.items() if cls.Config is type(config)), None)
+    if method is None:
+        raise reject("config", config, [f"{cls.__name__}.Config(...)" for cls in methods.METHODS.values()])
+    model = methods.build(method, config, train_set.shape, seed=seed)
+    settings = {"batch_size": 128, "log_every": 10, "checkpoint_every": 0, **run}
+    with tempfile.TemporaryDirectory() as out:
+        result = fit(model, train_set, RunConfig(steps=steps, seed=seed, **settings), out=out, hooks=hooks, quiet=True)
+        return result.model.requires_grad_(False), checkpoints.read_curves(Path(out) / "log.csv")
