@@ -141,7 +141,8 @@ RECIPES: dict[str, Recipe] = {
     # Its third convolution, at 8x8 as the paper's last: after 500 steps the code holds 64 nats, with the last one, at 4x4, 23.
     # At the rate of the others the discriminator is soon sure of itself (logits of 2.5 and -3.6), and samples are splotches.
     "vae_gan_emoji": _emoji(
-        VAEGANConfig(layer=3, gamma=0.1, discriminator_lr_factor=0.1, **EMOJI_NETS), "compared in the features of its discriminator"
+        VAEGANConfig(layer=3, gamma=0.1, discriminator_lr_factor=0.1, **EMOJI_NETS),
+        "compared in the features of its discriminator",
     ),
     # One student's scores. What was called WGAN-GP there was cross-entropy with a penalty on one norm of a whole batch.
     "gan_cub_non-saturating": _assignment_gan("non-saturating", CUB, 32, fid=146),
