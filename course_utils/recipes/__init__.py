@@ -37,6 +37,10 @@ def train(
     identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
     watched = {"metrics": list(recipe.watch), "samples": recipe.watch_samples} if recipe.watch else None
     hooks = [lambda step, model: sampled(model, test_set, watched)] if watched else []
+    if recipe.film:
+        from ..snapshots import recorder
+
+        hooks.append(recorder(out, recipe.dataset))
     result = fit(
         model, train_set, recipe.run, out=out, evaluation=test_set, hooks=hooks, header=identity, resume=resume, quiet=quiet
     )

@@ -9,6 +9,8 @@ from ..methods.autoencoder import AutoencoderConfig
 from ..methods.classifier import ClassifierConfig
 from ..methods.gan import GANConfig
 from ..methods.gan_losses import LOSSES
+from ..methods.intro_vae import IntroVAEConfig
+from ..methods.soft_intro_vae import SoftIntroVAEConfig
 from ..methods.vae import VAEConfig
 from ..methods.vae_gan import VAEGANConfig
 from ..training.config import RunConfig
@@ -19,7 +21,8 @@ class Recipe:
     """method and config: what is trained. dataset, size: on what. run: how. weights: whether its weights are shipped.
 
     expected: held-out terms as published, or as the course asks for; shown beside what a run reaches. watch: metrics of
-    `watch_samples` samples against the test images (`metrics.metric_names`), measured at each evaluation and at the end."""
+    `watch_samples` samples against the test images (`metrics.metric_names`), measured at each evaluation and at the end.
+    film: whether samples are kept at each evaluation as well (`snapshots`; points alone)."""
 
     method: str
     config: object
@@ -31,6 +34,7 @@ class Recipe:
     expected: dict[str, float] = field(default_factory=dict)
     watch: tuple[str, ...] = ()
     watch_samples: int = 5000
+    film: bool = False
 
 
 def _fashion(config, about="", **changes) -> Recipe:
@@ -98,6 +102,36 @@ def _emoji(config, about) -> Recipe:
     return Recipe(method, config, "noto-emoji", run, size=32, about=about)
 
 
+def _plane(method, config, name, seed) -> Recipe:
+    # The published rates and drops; the average of the weights is ours, as are a VAE's and an IntroVAE's run of the same length.
+    run = RunConfig(steps=30_000, batch_size=512, lr=2e-4, lr_schedule="step", lr_drop=(1 / 3, 1 / 2), ema=0.998, seed=seed,
+                    log_every=100, eval_every=1000, checkpoint_every=500)
+    return Recipe(method, config, name, run, weights=seed == 0, about=f"the plane; seed {seed}", film=seed == 0,
+                  watch=("jsd", "within", "modes", "share_min", "share_max"), watch_samples=20_000)
+
+
+def _plane_runs() -> dict[str, Recipe]:
+    """Four densities and three methods; 8 Gaussians with five seeds."""
+    found, net = {}, {"latent_dim": 2, "network": "mlp"}
+    for name, (weights, vae_beta) in PLANE.items():
+        configs = {
+            "vae": VAEConfig(beta=vae_beta, **net),
+            "intro-vae": IntroVAEConfig(margin=5.0, beta_rec=1.0, warmup=1 / 15, **net),
+            "soft-intro-vae": SoftIntroVAEConfig(warmup=1 / 15, **weights, **net),
+        }
+        for seed in range(5 if name == "8-gaussians" else 1):
+            found |= {f"{method}_{name}_s{seed}": _plane(method, config, name, seed) for method, config in configs.items()}
+    return found
+
+
+# Published: Soft-IntroVAE's weights; of a good plain VAE the KL's weight over the error's.
+PLANE = {
+    "8-gaussians": ({"beta_kl": 0.3, "beta_rec": 0.2, "beta_neg": 0.9}, 0.05 / 0.8),
+    "two-spirals": ({"beta_kl": 0.5, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05),
+    "checkerboard": ({"beta_kl": 0.1, "beta_rec": 0.2, "beta_neg": 0.2}, 0.1 / 0.8),
+    "rings": ({"beta_kl": 0.2, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05 / 0.8),
+}
+
 # The same encoder and decoder for both.
 EMOJI_NETS = {"latent_dim": 64, "network": "vae-gan32", "widths": (16, 32, 64)}
 CUB = "folder:CUB_200_2011/images"  # where its archive unpacks to, in COURSE_DATA, data/downloads or here
@@ -149,6 +183,7 @@ RECIPES: dict[str, Recipe] = {
     "gan_cub_lsgan": _assignment_gan("lsgan", CUB, 32, fid=52.57),
     "gan_cub_wgan-gp": _assignment_gan("wgan-gp", CUB, 32, fid=38.6),
     **{f"gan_cifar_{loss}": _assignment_gan(loss, "cifar10") for loss in ("non-saturating", "lsgan", "wgan-gp")},
+    **_plane_runs(),
 }
 
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
@@ -158,6 +193,7 @@ NOT_YET_RECORDED = (
     "vae_emoji",
     "vae_gan_emoji",
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
+    *_plane_runs(),
 )
 
 
