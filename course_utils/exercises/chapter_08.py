@@ -10,85 +10,136 @@ from torch import nn
 
 from ..errors import reject
 from ..methods.autoencoder import sse
-from ..methods.base import kl_standard_normal
+from ..methods.base import Posterior, kl_standard_normal
 from ..methods.soft_intro_vae import SoftIntroVAEConfig, exp_elbo, weighted_elbo_loss
 from .framework import close, differs, exercise, finite, has_gradient, is_scalar, parts, same_shape
 
 ALPHA = 2.0
 
 
-def encoder_loss(error, kl, made_error, made_kl, beta_rec, beta_kl, beta_neg, scale):
-    """Reference of 8.1."""
-    real = weighted_elbo_loss(error, kl, beta_rec=beta_rec, beta_kl=beta_kl, scale=scale)
-    passed = exp_elbo(made_error, made_kl, beta_rec=beta_rec, beta_neg=beta_neg, scale=scale)
-    return real.mean() + passed.mean() / ALPHA
+def encoder_turn(encode, decode, x, z_p, noise, beta_rec, beta_kl, beta_neg, scale):
+    """Reference of 8.2."""
+    q = encode(x)
+    rec, fake = decode(q.sample(noise[0])), decode(z_p)
+    loss = weighted_elbo_loss(sse(x, rec), q.kl(), beta_rec=beta_rec, beta_kl=beta_kl, scale=scale).mean()
+    for image, e in zip((rec, fake), noise[1:], strict=True):
+        y = image.detach()
+        view = encode(y)
+        passed = exp_elbo(sse(y, decode(view.sample(e))), view.kl(), beta_rec=beta_rec, beta_neg=beta_neg, scale=scale)
+        loss = loss + passed.mean() / (2 * ALPHA)
+    return loss
+
+
+class Pair:
+    """A small encoder and decoder of images, both curved, in float64, and what a turn needs beside them."""
+
+    def __init__(self, fresh):
+        side, latent_dim, batch = fresh.integer(3, 6), fresh.integer(2, 4), 2 * fresh.integer(2, 4) + 1
+        draw = {"dtype": torch.float64}
+        self.shape, self.latent_dim, pixels = (1, side, side), latent_dim, side * side
+        self.into = fresh.normal(pixels, 2 * latent_dim, std=1.5 / side, grad=True, **draw)
+        self.out = fresh.normal(latent_dim, pixels, std=1.0, grad=True, **draw)
+        self.x = fresh.uniform(batch, *self.shape, **draw)
+        self.z_p, *noise = fresh.normal(4, batch, latent_dim, **draw)
+        self.noise = torch.stack(noise)
+        self.betas = fresh.number(0.5, 0.9), fresh.number(1.2, 1.9), fresh.number(2.5, 3.5)
+        self.scale = 1 / (2 * pixels)
+
+    def encode(self, x):
+        mean, logvar = (x.flatten(1) @ self.into).tanh().chunk(2, 1)
+        return Posterior(mean, logvar)
+
+    def decode(self, z):
+        return (z @ self.out).sigmoid().unflatten(1, self.shape)
+
+    def turn(self, function):
+        """(loss, its gradient in the encoder, its gradient in the decoder), zeros where there is none."""
+        loss = function(self.encode, self.decode, self.x, self.z_p, self.noise, *self.betas, self.scale)
+        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+            return loss, torch.zeros_like(self.into), torch.zeros_like(self.out)
+        return loss, *torch.autograd.grad(loss.sum(), [self.into, self.out], allow_unused=True, materialize_grads=True)
+
+
+def wrong_turn(
+    *, cut="both", again="sample", noise=(1, 2), against="itself", kinds=(0, 1), weight=1 / (2 * ALPHA), mean_first=False,
+    frozen=False, neg=2, kl=1, scales=(1, 1), blind=False, sign=1.0,
+):  # fmt: skip
+    """A turn with one known mistake, for the diagnoses and the tests."""
+
+    def turn(encode, decode, x, z_p, e, beta_rec, beta_kl, beta_neg, scale):
+        betas = beta_rec, beta_kl, beta_neg
+        q = encode(x)
+        z = q.sample(e[0])
+        rec, fake = decode(z.detach() if frozen else z), decode(z_p)
+        loss = (scale if scales[0] else 1) * (beta_rec * sse(x, rec) + betas[kl] * q.kl()).mean()
+        for i in kinds:
+            image = (rec, fake)[i]
+            y = image if cut == "none" else image.detach()
+            view = encode(y)
+            code = view.mean if again == "mean" else view.sample(e[noise[i]])
+            second = decode(code).detach() if blind else decode(code)
+            target = {"itself": image if cut == "judged" else y, "x": x}[against]
+            elbo = (scale if scales[1] else 1) * (beta_rec * sse(target, second) + betas[neg] * view.kl())
+            loss = loss + sign * weight * (torch.exp(-ALPHA * elbo.mean()) if mean_first else torch.exp(-ALPHA * elbo).mean())
+        return loss
+
+    return turn
 
 
 @exercise(
-    "8.1",
-    reference=encoder_loss,
-    name="encoder_loss",
-    title="Three betas and a scale",
-    minutes=15,
-    points=3,
-    difficulty=2,
+    "8.2",
+    reference=encoder_turn,
+    name="encoder_turn",
+    title="The encoder's turn",
+    minutes=20,
+    points=4,
+    difficulty=3,
     hints=[
-        "Two parts: the scaled, negative ELBO of real images, and half of the mean expELBO of the decoder's images.",
-        "expELBO of one image is `torch.exp(-2 * scale * (beta_rec * error + beta_neg * kl))`. The mean comes after the exponential.",
-        "`made_error` and `made_kl` hold both kinds, (2, B). Their mean over everything is the mean over both kinds.",
+        "Lines 1 and 2: `q = encode(x)`, `rec = decode(q.sample(noise[0]))`, `fake = decode(z_p)`. The real images' part of the loss needs no more.",
+        "Lines 3 and 4, for `rec` and for `fake`: `y = image.detach()`, `view = encode(y)`, `again = decode(view.sample(...))`. The error is that of `y` and `again`.",
+        "`weighted_elbo_loss(...).mean()` plus a quarter of the sum of both kinds' `exp_elbo(...).mean()`.",
     ],
 )
-def _encoder_loss(answer, fresh):
-    batch = 2 * fresh.integer(2, 5) + 1
-    draw = {"dtype": torch.float64, "grad": True}
-    error, kl = fresh.uniform(batch, low=15.0, high=40.0, **draw), fresh.uniform(batch, low=8.0, high=20.0, **draw)
-    # Small enough that expELBO is not 0 even without the scale: two mistakes must not meet there.
-    e, k = fresh.uniform(2, batch, low=0.5, high=3.0, **draw), fresh.uniform(2, batch, low=0.02, high=0.3, **draw)
-    b_rec, b_kl, b_neg = fresh.number(0.5, 0.9), fresh.number(1.2, 1.9), fresh.number(10.0, 20.0)
-    s = 1 / (8 * fresh.integer(4, 9))
-    got = answer(error, kl, e, k, b_rec, b_kl, b_neg, s)
+def _encoder_turn(answer, fresh):
+    pair = Pair(fresh)
+    loss, encoder, decoder = pair.turn(answer.uncloned)
+    right, right_encoder, _ = pair.turn(encoder_turn)
+    yield is_scalar(loss), "The result has shape {got}; a loss is one number: take means over the batch."
 
-    def loss(fake=lambda r, d: b_rec * r + b_neg * d, *, inside=s, outside=s, alpha=ALPHA, weight=0.5, real=None):
-        own = b_rec * error + b_kl * kl if real is None else real
-        return (outside * own).mean() + weight * torch.exp(-alpha * inside * fake(e, k)).mean()
+    def unlike(**mistake):
+        """Whether the value is not that of a turn with this mistake."""
+        return differs(loss, pair.turn(wrong_turn(**mistake))[0], rtol=1e-6)
 
-    per_image = s * (b_rec * error + b_kl * kl) + torch.exp(-2 * s * (b_rec * e + b_neg * k)).mean(0) / 2
-    want = loss()
-    yield differs(got, per_image), "One value per image. A loss is one number: take the mean over the batch at the end."
-    yield is_scalar(got), "The result has shape {got}; a loss is one number, shape {want}."
-    yield differs(got, per_image.sum()), "Summed over the batch: the loss would grow with the batch size. Take the mean over images."
-    mean_first = [(s * (b_rec * error + b_kl * kl)).mean() + 0.5 * torch.exp(-2 * s * part).mean()
-                  for part in ((b_rec * e + b_neg * k).mean(), (b_rec * e + b_neg * k).mean(1))]  # fmt: skip
-    jensen = "The mean was taken *before* the exponential. exp is not linear: one sample that nearly passes would be lost among those that do not. Take expELBO of each image, then the mean."
-    yield all(differs(got, wrong) for wrong in mean_first), jensen
-    yield differs(got, loss(inside=1, outside=1)), "No scale. With a thousand numbers in an image the exponents are in the hundreds, and expELBO is 0 for every image: the encoder would learn nothing from fakes."
-    yield differs(got, loss(inside=1)), "The scale is missing in the exponent. It belongs to *every* ELBO; inside the exponential it matters most, because without it expELBO is 0."
-    yield differs(got, loss(outside=1)), "The scale is missing on the real images' ELBO: it then outweighs the other part by a factor of hundreds."
-    yield differs(got, loss(outside=s, weight=0.5 * s)), "The second part is scaled twice: the scale stands inside the exponential, not in front of it as well."
-    yield differs(got, s * (b_rec * error + b_kl * kl).mean() + 0.5 * s * torch.exp(-2 * (b_rec * e + b_neg * k)).mean()), "The scale stands in front of the exponential. It belongs to the ELBO, and that is in the exponent."
-    yield differs(got, loss(alpha=1.0)) and differs(got, loss(alpha=1.0, weight=1.0)), "alpha is missing in the exponent: it is exp(2 ELBO)."
-    yield differs(got, loss(weight=1.0)), "The weight of the second part is 1/alpha = 1/2, times the *mean* over both kinds. You have twice that: summed over the kinds?"
-    yield differs(got, loss(weight=0.25)), "Halved once too often: the mean over both kinds has halved their sum already, and 1/alpha is the other half."
-    yield differs(got, loss(alpha=-2.0)), "The sign of the exponent: that is exp of the *negative* ELBO, above 1 and without bound. expELBO lies between 0 and 1."
-    yield differs(got, loss(weight=-0.5)), "The sign of the second part: the encoder *maximizes* ELBO - exp(2 ELBO) / 2, so what it minimizes has a plus there."
-    yield differs(got, -loss(weight=-0.5)) and differs(got, -want), "That is the objective, which is maximized. A loss is minus that."
-    yield differs(got, loss(lambda r, d: b_rec * r + b_kl * d)), "beta_kl stands where beta_neg belongs: in the exponential, at the KL of the decoder's images."
-    yield differs(got, loss(real=b_rec * error + b_neg * kl)), "beta_neg weighs the KL of *real* images now. That would press all their codes onto the prior; theirs is beta_kl."
-    yield differs(got, loss(lambda r, d: b_rec * r + b_kl * d, real=b_rec * error + b_neg * kl)), "beta_kl and beta_neg are exchanged."
-    yield differs(got, loss(lambda r, d: b_neg * (b_rec * r + d))) and differs(got, loss(lambda r, d: b_neg * (r + d))), "beta_neg multiplies the whole ELBO of the decoder's images. It belongs to their KL alone; the error has beta_rec."
-    yield differs(got, loss(lambda r, d: r + b_neg * d)), "beta_rec is missing in the exponent: it weighs the error of every image, real or not."
-    yield differs(got, loss(lambda r, d: b_neg * d)), "The error of the decoder's images is missing in the exponent. Their ELBO has two parts, as any ELBO."
-    yield differs(got, loss(lambda r, d: b_rec * r)), "The KL of the decoder's images is missing in the exponent."
-    yield differs(got, loss(real=error + kl)) and differs(got, loss(real=b_rec * error + kl)), "A beta is missing on the real images: beta_rec weighs their error, beta_kl their KL."
-    yield differs(got, loss(weight=0.0)), "Only the real images are left. The decoder's images make the second part."
-    for row, kind in enumerate(("reconstructions", "samples")):
-        one = (s * (b_rec * error + b_kl * kl)).mean() + 0.5 * torch.exp(-2 * s * (b_rec * e[row] + b_neg * k[row])).mean()
-        yield differs(got, one), f"Only {kind} count. Both rows of `made_error` and `made_kl` do."
-    yield close(got, want), "Expected {want:.6g}, got {got:.6g}. Compare with the formula term by term."
-    reached = has_gradient(got, error, kl, e, k)
-    yield reached, "No gradient reaches argument {got} of `error`, `kl`, `made_error`, `made_kl`: was something detached?"
-    far = answer(error, kl, e.detach() + 1e6, k.detach() + 1e6, b_rec, b_kl, b_neg, s)
-    yield finite(far), "For an image that the encoder knows well your loss is not finite. exp of a large negative number is 0, and that is right."
+    yield unlike(kinds=()), "Only real images are left in the loss. Lines 3 and 4 judge the decoder's."
+    yield unlike(kinds=(1,)), "Only samples are judged. Reconstructions are the decoder's work, too."
+    yield unlike(kinds=(0,)), "Only reconstructions are judged. Nobody would tell the encoder about codes that belong to no image."
+    yield unlike(against="x"), "The second reconstruction is compared with the real image `x`. The ELBO of `y` asks how well *y* is rebuilt."
+    yield unlike(again="mean"), "Line 4 decodes the mean. An ELBO has a draw from q(z|y) in it: `view.sample(noise[1])`, and `noise[2]` for samples."
+    yield unlike(noise=(0, 0)), "All draws use `noise[0]`. Each has noise of its own: line 1, and line 4 for both kinds."
+    yield unlike(noise=(1, 1)) and unlike(noise=(2, 2)), "Both second reconstructions use the same noise. `noise[1]` is for reconstructions, `noise[2]` for samples."
+    yield unlike(noise=(2, 1)), "`noise[1]` is for the second pass of reconstructions, `noise[2]` for that of samples: yours are exchanged."
+    yield unlike(mean_first=True), "The mean was taken *before* the exponential. One sample that nearly passes would be lost among those that do not: expELBO of each image first, then the mean."
+    yield unlike(weight=0.5), "The weight of expELBO is 1/alpha = 1/2, times the mean over *both* kinds: a quarter of their sum. You have twice that."
+    yield unlike(weight=1.0), "expELBO has the weight 1/alpha times the mean over both kinds: a quarter of their sum."
+    yield unlike(sign=-1.0), "The sign of expELBO: the encoder *maximizes* ELBO(x) - exp(2 ELBO(y)) / 2, so in what it minimizes there is a plus."
+    yield unlike(neg=1), "beta_kl stands in the exponent. The KL of the decoder's images has beta_neg there."
+    yield unlike(kl=2), "beta_neg weighs the KL of *real* images now. Theirs is beta_kl."
+    yield unlike(kl=2, neg=1), "beta_kl and beta_neg are exchanged."
+    yield unlike(scales=(1, 0)) and unlike(scales=(0, 0)), "The scale is missing in the exponent, where it matters most."
+    yield unlike(scales=(0, 1)), "The scale is missing on the real images' ELBO."
+    yield close(loss, right, rtol=1e-6), "Expected {want:.6g}, got {got:.6g}. Compare with lines 1 to 5, one at a time."
+
+    def slope(**mistake):
+        """Whether the encoder's gradient is not that of a turn with this mistake."""
+        return differs(encoder, pair.turn(wrong_turn(**mistake))[1], rtol=1e-6)
+
+    value = "The value is right, the gradient is not: "
+    yield bool((encoder != 0).any()), value + "none reaches the encoder, whose turn it is. Was all of it computed without gradients?"
+    yield slope(frozen=True), value + "none runs from the error of real images to the encoder. The decoder does not *move* in this turn, but the gradient passes through it."
+    yield slope(cut="none"), value + "the images are not cut off. It runs through `rec` back into z, and teaches the encoder to choose codes whose pictures look fake. `detach` them before they are judged (line 3)."
+    yield slope(cut="judged"), value + "the images are cut off where they are judged, but not where they are compared with their second reconstruction: it leaks through that. (Published code has this leak.)"
+    yield slope(blind=True), value + "the second reconstruction is cut off. How badly *y* is rebuilt depends on the code that the encoder gives it: that has to be felt."
+    yield close(encoder, right_encoder, rtol=1e-5), value + "it differs by {error:.2g}. Only `rec` and `fake` are cut off, and only where they are judged."
 
 
 PIXELS, BETA_NEG = 32 * 32, 256.0
@@ -96,9 +147,9 @@ HALF_WAY = math.log(2) * PIXELS / (ALPHA * BETA_NEG)
 
 
 @exercise(
-    "8.2",
+    "8.1",
     reference=HALF_WAY,
-    name="answer_8_2",
+    name="answer_8_1",
     title="What 256 means",
     kind="predict",
     minutes=8,
@@ -109,7 +160,7 @@ HALF_WAY = math.log(2) * PIXELS / (ALPHA * BETA_NEG)
         "KL = log(2) / (2 x scale x 256), with the natural logarithm and scale = 1/1024.",
     ],
 )
-def answer_8_2(answer, fresh):
+def answer_8_1(answer, fresh):
     near = {"rtol": 0.004}  # ten times that, in `differs`, still tells the known mistakes apart
     yield differs(answer, ALPHA * HALF_WAY, rtol=0.02), "You left out alpha: the exponent is *twice* the ELBO."
     yield differs(answer, HALF_WAY * BETA_NEG, rtol=0.02), "That is with beta_neg = 1. Dividing by 256 is the point of beta_neg: without it a sample would have to be hundreds of nats away."
@@ -134,12 +185,12 @@ def patient(letter: str) -> SoftIntroVAEConfig:
     return SoftIntroVAEConfig(**SMALL, **PATIENTS[letter])
 
 
-# Of each letter: what its run suffers from, and what shows it.
+# Of each letter: what is wrong with its settings, and what shows it.
 SIGNS = {
-    "A": ("real images drift away from the prior", "the KL of real images has left that of the other runs far below: nothing pulls them to the prior"),
-    "B": ("healthy", "the KLs of reconstructions and samples lie a little above that of real images, and expELBO is neither near 1 nor below the axis"),
-    "C": ("fakes pass as real", "expELBO stays near 1"),
-    "D": ("the encoder hears nothing of fakes", "expELBO lies far below the axis, and the KL of fakes is *below* that of real images: nobody pushes it up"),
+    "A": ("beta_kl = 0", "the KL of real images has left that of the other runs far below: nothing pulls them to the prior"),
+    "B": ("all as it should be", "the KLs of reconstructions and samples lie a little above that of real images, and expELBO is neither near 1 nor below the axis"),
+    "C": ("beta_neg = 1", "expELBO stays near 1"),
+    "D": ("beta_neg = 16384", "expELBO lies far below the axis, and the KL of fakes is *below* that of real images: nobody pushes it up"),
 }  # fmt: skip
 ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook asks for them
 
@@ -148,7 +199,7 @@ ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook a
     "8.3",
     reference="".join(ASKED),
     name="answer_8_3",
-    title="Which run is ill?",
+    title="From a sign to a setting",
     kind="predict",
     minutes=12,
     points=3,

@@ -13,55 +13,37 @@ from course_utils.methods.base import kl_standard_normal
 LN2 = math.log(2)
 
 
-# 8.1: the encoder's loss
+# 8.2: the encoder's turn
 
 
-def loss(inside=lambda r, k, br, bk, bn, s: torch.exp(-2 * s * (br * r + bn * k)), weight=0.5, real=None, reduce=torch.mean):
-    """The loss with another expELBO, another weight of it, or another part of real images."""
-
-    def answer(r, k, mr, mk, br, bk, bn, s):
-        own = s * (br * r + bk * k) if real is None else real(r, k, br, bk, bn, s)
-        return reduce(own) + weight * reduce(inside(mr, mk, br, bk, bn, s))
-
-    return answer
-
-
-def in_factors(r, k, mr, mk, br, bk, bn, s):
-    return s * br * r.mean() + s * bk * k.mean() + ((-2 * s * br * mr).exp() * (-2 * s * bn * mk).exp()).mean() / 2
+def in_one_line(encode, decode, x, z_p, noise, br, bk, bn, s):
+    q = encode(x)
+    rec = decode(q.mean + (q.logvar / 2).exp() * noise[0])
+    made = [rec.detach(), decode(z_p).detach()]
+    views = [encode(y) for y in made]
+    again = [decode(view.sample(e)) for view, e in zip(views, (noise[1], noise[2]), strict=True)]
+    pairs = zip(made, again, views, strict=True)
+    passed = torch.stack([torch.exp(-2 * s * (br * sse(y, back) + bn * view.kl())) for y, back, view in pairs])
+    return s * (br * sse(x, rec) + bk * q.kl()).mean() + passed.mean() / 2
 
 
-def of_each_kind(r, k, mr, mk, br, bk, bn, s):
-    kinds = [torch.exp(-2 * s * (br * mr[i] + bn * mk[i])).mean() for i in (0, 1)]
-    return s * (br * r + bk * k).mean() + sum(kinds) / 4
+def samples_without_gradients(encode, decode, x, z_p, noise, *weights):
+    """Right: only the first pass of samples is made without gradients, and they are cut off anyway."""
+    with torch.no_grad():
+        fake = decode(z_p)
+    return chapter.encoder_turn(encode, lambda z: fake if z is z_p else decode(z), x, z_p, noise, *weights)
 
 
-def of_one_kind(row):
-    def answer(r, k, mr, mk, br, bk, bn, s):
-        return s * (br * r + bk * k).mean() + torch.exp(-2 * s * (br * mr[row] + bn * mk[row])).mean() / 2
-
-    return answer
+def all_without_gradients(*given):
+    with torch.no_grad():
+        return chapter.encoder_turn(*given)
 
 
-def mean_first(dim):
-    def answer(r, k, mr, mk, br, bk, bn, s):
-        elbo = br * mr + bn * mk
-        inside = elbo.mean() if dim is None else elbo.mean(dim)
-        return s * (br * r + bk * k).mean() + torch.exp(-2 * s * inside).mean() / 2
-
-    return answer
+def per_image(encode, decode, x, z_p, noise, *weights):
+    return chapter.encoder_turn(encode, decode, x, z_p, noise, *weights) * torch.ones(len(x), dtype=x.dtype)
 
 
-def fakes(inside):
-    """The right loss with other exponents: inside(error, kl, beta_rec, beta_kl, beta_neg, scale)."""
-    return loss(lambda *a: torch.exp(inside(*a)))
-
-
-def with_scale(one):
-    return lambda *a: chapter.encoder_loss(*a[:-1], one)
-
-
-def per_image(r, k, mr, mk, br, bk, bn, s):
-    return s * (br * r + bk * k) + torch.exp(-2 * s * (br * mr + bn * mk)).mean(0) / 2
+wrong = chapter.wrong_turn
 
 
 # 8.4: who shares a batch
@@ -259,61 +241,54 @@ def noise_of(logvar, noise):
 
 
 RIGHT = {
-    "8.1": [
-        of_each_kind,
-        in_factors,
-    ],
-    "8.2": [2 * LN2, 1.386, 1.39, np.float32(1.3863), torch.tensor(1.3863)],
+    "8.2": [in_one_line, samples_without_gradients, wrong()],
+    "8.1": [2 * LN2, 1.386, 1.39, np.float32(1.3863), torch.tensor(1.3863)],
     "8.3": ["bcda", "B C D A", ("B", "C", "D", "A")],
     "8.4": [lambda e, x, r, f: [kls(e, images) for images in (x, r, f)], apart],
     "8.5": [measured(), falling_momentum, measured(mode=True, back=True)],
     "8.6": [two_means, copies_by_hand],
 }
 WRONG = [
-    ("8.1", per_image, "one value per image"),
-    ("8.1", loss(reduce=torch.sum), "expected"),
-    ("8.1", lambda *a: per_image(*a).sum(), "summed over the batch"),
-    ("8.1", mean_first(None), "*before* the exponential"),
-    ("8.1", mean_first(1), "*before* the exponential"),
-    ("8.1", with_scale(1.0), "no scale"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * (br * r + bn * k)), "missing in the exponent. it belongs"),
-    ("8.1", loss(real=lambda r, k, br, bk, bn, s: br * r + bk * k), "missing on the real images' elbo"),
-    ("8.1", loss(lambda r, k, br, bk, bn, s: s * torch.exp(-2 * s * (br * r + bn * k))), "scaled twice"),
-    ("8.1", loss(lambda r, k, br, bk, bn, s: s * torch.exp(-2 * (br * r + bn * k))), "in front of the exponential"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -s * (br * r + bn * k)), "alpha is missing"),
-    ("8.1", loss(lambda r, k, br, bk, bn, s: torch.exp(-s * (br * r + bn * k)), weight=1.0), "alpha is missing"),
-    ("8.1", loss(weight=1.0), "twice that"),
-    ("8.1", loss(weight=0.25), "once too often"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: 2 * s * (br * r + bn * k)), "sign of the exponent"),
-    ("8.1", loss(weight=-0.5), "sign of the second part"),
-    ("8.1", lambda *a: -loss(weight=-0.5)(*a), "objective"),
-    ("8.1", lambda *a: -chapter.encoder_loss(*a), "objective"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * (br * r + bk * k)), "beta_kl stands where"),
-    ("8.1", loss(real=lambda r, k, br, bk, bn, s: s * (br * r + bn * k)), "kl of *real* images"),
-    ("8.1", lambda r, k, mr, mk, br, bk, bn, s: chapter.encoder_loss(r, k, mr, mk, br, bn, bk, s), "are exchanged"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * bn * (br * r + k)), "whole elbo"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * (r + bn * k)), "beta_rec is missing"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * bn * k), "error of the decoder's images"),
-    ("8.1", fakes(lambda r, k, br, bk, bn, s: -2 * s * br * r), "kl of the decoder's images is missing"),
-    ("8.1", loss(real=lambda r, k, br, bk, bn, s: s * (r + k)), "a beta is missing"),
-    ("8.1", loss(weight=0.0), "only the real images"),
-    ("8.1", of_one_kind(0), "only reconstructions"),
-    ("8.1", of_one_kind(1), "only samples"),
-    ("8.1", lambda r, k, mr, mk, *rest: chapter.encoder_loss(r, k, mr.detach(), mk, *rest), "argument 3"),
-    ("8.2", 4 * LN2, "left out alpha"),
-    ("8.2", LN2 * 512, "beta_neg = 1"),
-    ("8.2", LN2 * 1024, "both alpha"),
-    ("8.2", LN2 / 512, "scale is missing"),
-    ("8.2", 6 * LN2, "gray"),
-    ("8.2", 2, "in nats"),
-    ("8.2", 0.602, "decimal"),
-    ("8.2", -2 * LN2, "never negative"),
-    ("8.2", 1, "not 1."),
+    ("8.2", per_image, "one number"),
+    ("8.2", wrong(kinds=()), "only real images"),
+    ("8.2", wrong(kinds=(1,)), "only samples"),
+    ("8.2", wrong(kinds=(0,)), "only reconstructions"),
+    ("8.2", wrong(against="x"), "real image `x`"),
+    ("8.2", wrong(again="mean"), "decodes the mean"),
+    ("8.2", wrong(noise=(0, 0)), "noise of its own"),
+    ("8.2", wrong(noise=(1, 1)), "same noise"),
+    ("8.2", wrong(noise=(2, 2)), "same noise"),
+    ("8.2", wrong(noise=(2, 1)), "exchanged"),
+    ("8.2", wrong(mean_first=True), "*before* the exponential"),
+    ("8.2", wrong(weight=0.5), "twice that"),
+    ("8.2", wrong(weight=1.0), "a quarter of their sum"),
+    ("8.2", wrong(sign=-1.0), "sign of expelbo"),
+    ("8.2", wrong(neg=1), "beta_kl stands in the exponent"),
+    ("8.2", wrong(kl=2), "kl of *real* images"),
+    ("8.2", wrong(kl=2, neg=1), "are exchanged"),
+    ("8.2", wrong(scales=(1, 0)), "missing in the exponent"),
+    ("8.2", wrong(scales=(0, 0)), "missing in the exponent"),
+    ("8.2", wrong(scales=(0, 1)), "missing on the real images"),
+    ("8.2", wrong(weight=0.3), "compare with lines"),
+    ("8.2", all_without_gradients, "without gradients"),
+    ("8.2", wrong(frozen=True), "error of real images to the encoder"),
+    ("8.2", wrong(cut="none"), "not cut off"),
+    ("8.2", wrong(cut="judged"), "leaks"),
+    ("8.2", wrong(blind=True), "second reconstruction is cut off"),
+    ("8.1", 4 * LN2, "left out alpha"),
+    ("8.1", LN2 * 512, "beta_neg = 1"),
+    ("8.1", LN2 * 1024, "both alpha"),
+    ("8.1", LN2 / 512, "scale is missing"),
+    ("8.1", 6 * LN2, "gray"),
+    ("8.1", 2, "in nats"),
+    ("8.1", 0.602, "decimal"),
+    ("8.1", -2 * LN2, "never negative"),
+    ("8.1", 1, "not 1."),
     ("8.3", "ABCD", "run a"),
-    ("8.3", "BCAD", "*the encoder hears nothing of fakes*"),
+    ("8.3", "BCAD", "*beta_neg = 16384*"),
     ("8.3", "{b, c}", "four letters"),
-    ("8.3", "BDCA", "*fakes pass as real*"),
-    ("8.3", "ACDB", "*healthy*"),
+    ("8.3", "BDCA", "*beta_neg = 1*"),
+    ("8.3", "ACDB", "*all as it should be*"),
     ("8.3", "B", "four letters"),
     ("8.3", 3, "four letters"),
     ("8.3", "BBBB", "stands once"),
