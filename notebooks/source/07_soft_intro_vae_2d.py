@@ -313,7 +313,7 @@ drawn.shares(shares, {f"γ = {gamma:g}": best_decoder(shares, gamma) for gamma i
 # $\log d$; a gap is never negative.
 
 # %%
-def played(p, gamma, alpha=2.0, steps=1000, lr=0.3):
+def played(p, gamma, alpha=2.0, steps=1000, lr=1.0):
     """The game on cells, by gradients in turn: (the decoder's shares (N,), the encoder's gaps (N,))."""
     logits = (p.log() + 0.05 * torch.eye(len(p), dtype=p.dtype)[0]).requires_grad_()
     gap = torch.zeros_like(p, requires_grad=True)
@@ -527,7 +527,8 @@ drawn.health({label: curves[label][0] for label in ("IntroVAE", "Soft-IntroVAE")
 
 # %% tags=["widget"] alt="Panel with a menu of three patients and a slider over training time: real density, fakes, the encoder's KL, and the signs of health"
 SICK = {"A": 20.0, "B": game["beta_neg"], "C": 0.0}                 # beta_neg of each patient
-patients = {name: play(SoftIntroVAE.Config(**small, **game | {"beta_neg": beta_neg})) for name, beta_neg in SICK.items()}
+patients = {name: play(SoftIntroVAE.Config(**small, **game | {"beta_neg": beta_neg})) for name, beta_neg in SICK.items() if name != "B"}
+patients = {name: lines["Soft-IntroVAE"] if name == "B" else patients[name] for name in SICK}   # B has been played above
 widgets.FilmExplorer(patients)
 
 # %% tags=["figure"]
