@@ -89,11 +89,14 @@ def entry(name: str, folder: Path | None = None) -> dict:
     return known[name]
 
 
-def shipped(dataset: str) -> list[str]:
-    """Names of the manifest's models that reconstruct images of `dataset` and whose weights are shipped, method by method."""
+def shipped(dataset: str, *, has_encoder: bool = True) -> list[str]:
+    """Names of the manifest's models of `dataset` whose weights are shipped, method by method.
+
+    has_encoder: those that reconstruct images; False: those that only draw samples."""
     found = {name: facts for name, facts in manifest().items() if facts["file"] and facts["dataset"] == dataset}
-    encode = [name for name, facts in found.items() if getattr(methods.method_class(facts["method"]), "has_encoder", False)]
-    return sorted(encode, key=lambda name: (found[name]["method"], name))
+    kinds = {name: getattr(methods.method_class(facts["method"]), "has_encoder", None) for name, facts in found.items()}
+    chosen = [name for name, encodes in kinds.items() if encodes is has_encoder]  # None: a classifier does neither
+    return sorted(chosen, key=lambda name: (found[name]["method"], name))
 
 
 def load(name: str | os.PathLike, device="cpu") -> LatentModel:

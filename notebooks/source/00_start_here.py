@@ -120,11 +120,11 @@ check("0.2")
 # Errors are per image, summed over pixels, on test pictures. On CIFAR-10 (color photographs) they are measured with pixels in
 # $[-1, 1]$, which makes them four times what they would be in $[0, 1]$. "KL" is how much a code tells about its picture; chapter 02
 # explains it. The errors of variational autoencoders are larger here than those you have just measured, because here their codes are
-# drawn at random, as in training.
+# drawn at random, as in training. `fd_fashion` says how far a model's samples are from test pictures; chapter 05 explains it.
 
 # %%
 rows = [{**facts, **facts["metrics"], "run": name} for name, facts in checkpoints.manifest().items()]
-columns = {"run": "run", "method": "method", "dataset": "data", "sse": "squared error", "kl": "KL", "steps": "steps",
+columns = {"run": "run", "method": "method", "dataset": "data", "sse": "squared error", "kl": "KL", "fd_fashion": "fd_fashion", "steps": "steps",
            "minutes": "minutes", "images_per_second": "images/s", "parameters": "parameters"}
 figures.metric_table(rows, columns, digits=3)
 
