@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from .plane import REGION
 from .style import COLORS, INK, MUTED, WIDTH, CourseFigure, colors, new_figure, styled, with_alt
 
 REAL, FAKE, JUDGE = MUTED, COLORS["orange"], COLORS["blue"]
+BANDS = colormaps["cividis"].resampled(16)  # contours are easier to follow than shades, and make a small picture
 SIGNS = {  # the terms that tell how a game goes: color, dashes and name of each
     "kl_real": (COLORS["blue"], "-", "real"),
     "kl_rec": (COLORS["green"], (0, (4, 1.5)), "reconstructions"),
@@ -116,16 +118,16 @@ def plane_frames(
     if not films or any(film.density.shape != (2,) for film in films.values()):
         raise reject("films", list(films) or "none", "films of two-dimensional games")
     shown = list(shown) or _evenly(films, 5)
-    side = (width - 40) // max(len(shown), 1)
+    side, dots = (width - 40) // max(len(shown), 1), 9000 // (len(films) * len(shown))
     figure = new_figure(width, 30 + (side + 56) * len(films))
     panels, facts = figure.subplots(len(films), len(shown), squeeze=False), []
     for row, (name, film) in zip(panels, films.items(), strict=True):
         for axes, i in zip(row, shown, strict=True):
-            _dots(axes, film.fakes[i], film.density)
+            _dots(axes, film.fakes[i][:dots], film.density)
             axes.set_title(f"step {film.steps[i]:,}", size=9)
             axes.set_xlabel(_of_fakes(film, i).replace(", ", "\n"), size=8.5)
             facts.append(f"{name} step {film.steps[i]}: {_of_fakes(film, i)}".lstrip())
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(name.replace(", ", ",\n"), size=9)
     if title:
         figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"{title}. Samples at some steps of training as dots. {'; '.join(facts)}.".lstrip(". "))
@@ -148,7 +150,7 @@ def _dots(axes, fakes: Tensor, truth: Density) -> None:
     axes.imshow(
         typical_cells(truth).T.numpy(), cmap=REGION, origin="lower", extent=[-window, window] * 2, interpolation="nearest"
     )
-    axes.scatter(*fakes.T.numpy(), s=1.6, color=COLORS["blue"], alpha=0.6, lw=0)
+    axes.scatter(*fakes.T.numpy(), s=1.6, color=COLORS["blue"], lw=0, antialiased=False)
     _square(axes, window)
 
 
@@ -181,7 +183,7 @@ def judge_maps(
         for axes, method in zip(row, columns, strict=True):
             kl = by_method[method].encode(grid).kl().view(bins, bins)
             ends = [-truth.window, truth.window] * 2
-            drawn = axes.imshow(kl.T.numpy(), cmap="cividis", vmin=0, vmax=ceiling, origin="lower", extent=ends)
+            drawn = axes.imshow(kl.T.numpy(), cmap=BANDS, vmin=0, vmax=ceiling, origin="lower", extent=ends)
             axes.contour(middle.numpy(), middle.numpy(), region.T.float().numpy(), [0.5], colors="white", linewidths=0.8)
             _square(axes, truth.window)
             facts.append(f"{name}, {method}: median {kl[region].median():.2g} in the region, {kl[~region].median():.2g} outside")
@@ -237,9 +239,14 @@ def health(runs: Mapping[str, Mapping[str, np.ndarray]], *, skip: int = 0, title
         column[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         column[0].yaxis.set_minor_formatter(NullFormatter())
         column[1].set(ylim=(-0.03, 1.03), xlabel="step")
-        column[1].set_visible("exp_elbo_fake" in run)
+        if "exp_elbo_fake" not in run:
+            column[1].set_visible(False)
+            column[0].set_xlabel("step")
+            column[0].tick_params(labelbottom=True)
     panels[0, 0].set_ylabel("KL (nats)")
-    panels[1, 0].set_ylabel("exp(ELBO)")
+    if shown := [axes for axes in panels[1] if axes.get_visible()]:
+        shown[0].set_ylabel("exp(ELBO)")
+        shown[0].tick_params(labelleft=True)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     if title:
         figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")

@@ -15,7 +15,7 @@
 # checkpoints: [vae_8-gaussians_s0, intro-vae_8-gaussians_s0, soft-intro-vae_8-gaussians_s0, vae_two-spirals_s0, intro-vae_two-spirals_s0, soft-intro-vae_two-spirals_s0, vae_checkerboard_s0, intro-vae_checkerboard_s0, soft-intro-vae_checkerboard_s0, vae_rings_s0, intro-vae_rings_s0, soft-intro-vae_rings_s0]
 # modes:
 #   LOAD: loads the shipped models (under a minute on two CPU cores)
-#   FAST: trains each of the twelve models for 400 steps (some 5 minutes; hardly a density is recognized then)
+#   FAST: trains each of the twelve models for 400 steps (some 4 minutes; hardly a density is recognized then)
 #   FULL: trains each model as its recipe says (5 to 20 minutes each on one CPU core)
 # ---
 
@@ -130,8 +130,8 @@ print(inspect.getsource(hinge))
 # L_D = \mathrm{ELBO}(x) + \gamma\, \mathrm{ELBO}(D(z))$$
 #
 # with $\alpha = 2$ and $\gamma = 1$. The encoder's first term is the VAE's. Its second lowers the ELBO of fakes. The slope of
-# $-\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ by the ELBO is $-\exp(\alpha\,\mathrm{ELBO})$: it fades as a fake is recognized, for each fake by itself, and there is no margin to
-# choose. Compare what the two thresholds do to one fake:
+# $-\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ by the ELBO is $-\exp(\alpha\,\mathrm{ELBO})$: it fades as a fake is recognized, for each fake by itself. There is
+# no margin to choose (but a weight, as you will see). Compare what the two thresholds do to one fake:
 
 # %% tags=["figure"]
 drawn.thresholds(2.0, title="Two thresholds, for a fake without squared error")
@@ -232,7 +232,8 @@ print(inspect.getsource(SoftIntroVAE.play))
 # ## Watch the game
 #
 # In one dimension everything can be seen. The real points come from two Gaussians. The code is one number, the networks are small, and
-# training takes seconds. A VAE and a Soft-IntroVAE with the same weights for error and KL, filmed now:
+# training takes seconds. A VAE and a Soft-IntroVAE with the same weights for error and KL, filmed now. (The game begins after a tenth of
+# the run, the `warmup`: until then the second one is a VAE, too.)
 
 # %% tags=["figure"]
 line = torch.linspace(-6, 6, 241)[:, None]                        # (241, 1), where the encoder is asked
@@ -372,11 +373,9 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 # each:
 
 # %% tags=["figure"]
-for name in PLANE:
-    models.setdefault(name, None)
-    models[name] = models[name] or load(name)
-    samples.setdefault(name, {label: draw(model) for label, model in models[name].items()})
-plane_figures.plane_samples(samples, title="Samples of three methods on four densities")
+models |= {name: load(name) for name in PLANE if name not in models}
+samples |= {name: {label: draw(model) for label, model in models[name].items()} for name in PLANE if name not in samples}
+plane_figures.plane_samples(samples, title="Samples of three methods on four densities", shown=2000)
 
 # %%
 NUMBERS = ["jsd", "kl_data_model", "kl_model_data", "within"]
@@ -454,12 +453,13 @@ held_out = shown_truth.sample(2000, torch.Generator().manual_seed(4))
 maps, found = {}, []
 for label, model in models[SHOWN].items():
     fitted = (model.reconstruct(held_out) - held_out).square().mean().item()
-    kinds = {"exp(ELBO)": model_density(model, shown_truth, "elbo", k=8, variance=fitted, bins=80),
-             "importance weighted": model_density(model, shown_truth, k=32, variance=fitted, bins=80),
-             "by its definition": prior_density(model, shown_truth, fitted, n=50_000, bins=80)}
+    kinds = {"exp(ELBO)": model_density(model, shown_truth, "elbo", k=8, variance=fitted, bins=60),
+             "importance weighted": model_density(model, shown_truth, k=32, variance=fitted, bins=60),
+             "by its definition": prior_density(model, shown_truth, fitted, n=50_000, bins=60)}
     maps[label] = {"true density": shown_truth, **kinds}
     found.append({"model": label, "fitted variance": fitted} | {kind: grid.jsd(shown_truth) for kind, grid in kinds.items()})
-plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to ask for a density", bins=80)
+del maps["IntroVAE"]                                                # its numbers are in the table
+plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to ask for a density", bins=60)
 
 # %%
 figures.metric_table(found, digits=3, caption=f"{SHOWN.capitalize()}: the fitted variance of a coordinate, and the JSD of each map to the true density, in nats")
@@ -548,12 +548,15 @@ check("7.6")
 
 # %% tags=["figure"]
 named = dict(zip(patients, answer_7_6, strict=True))
-drawn.line_frames({f"{name}: {state}": patients[name] for name, state in named.items()}, [1, 9, 29], title="One flag apart")
+drawn.line_frames({f"{name}: {state}": patients[name] for name, state in named.items()}, [9, 29], width=600, title="One flag apart")
 
 # %% [markdown]
-# Without a push the encoder is no judge, but the decoder still listens to it: it pulls its points to wherever the KL is low, and that is not where the
-# data are. Both players must work. With too hard a push the exponential is 0 at once, and what is left of the encoder's loss is that of a VAE. So too much of a
-# push ends like none in the encoder's loss; only the decoder still pulls.
+# **No push.** The blue line falls to 0 between the modes. With `beta_neg=0` the encoder can lower the ELBO of a fake only through its squared
+# error, and the way to spoil a reconstruction is to forget the point: a code that says nothing has a KL of 0. But a low KL is what the
+# decoder is pulled to. So the judge calls the fakes to just the place that it has forgotten.
+#
+# **Too hard a push.** The exponential is 0 at once, for good and bad fakes alike, and so is its slope. What is left of the encoder's loss
+# is a VAE's, and the blue line has a VAE's valley again.
 #
 # ## Key points
 #
