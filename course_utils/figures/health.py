@@ -43,12 +43,12 @@ def soft_threshold(
     for name, value in (marks or {}).items():
         for axes in (left, right):
             axes.axvline(value, color=MUTED, ls=":", lw=1.2)
-        left.annotate(name, (value, 1.0), xytext=(3, -2), textcoords="offset points", size=8, color=MUTED, va="top")
+        left.annotate(name, (value, 0.92), xytext=(3, 0), textcoords="offset points", size=8, color=MUTED, va="top")
         facts.append(f"{name} at {value:.3g} nats")
     left.set(xlabel="KL of the decoder's image (nats)", ylabel="expELBO", ylim=(0, 1.05), title=title)
     right.set(xlabel="KL of the decoder's image (nats)", ylabel="loss per nat", yscale="log", title="How hard the encoder pushes")
-    right.set_ylim(1e-6, None)
-    left.legend(loc="center right")
+    right.set_ylim(1e-6, 2 * scale * max(betas))
+    left.legend(loc="center right", bbox_to_anchor=(1.0, 0.55))
     return with_alt(figure, f"expELBO falls with the KL, the faster the larger beta_neg. {'; '.join(facts)}.")
 
 
@@ -86,15 +86,15 @@ def health_signs(run: Curves, *, score: str = "", title: str = "Health signs") -
     soft = "exp_elbo_fake" in run
     facts += _drawn(panels[1], run, PASSED if soft else HINGE, log=soft)
     if soft:
-        panels[1].set(yscale="log", title="expELBO: 1 passes, 0 is known")
+        panels[1].set(yscale="log", title="expELBO")
     else:
-        panels[1].set(ylim=(0, None), title="hinges: 0 beyond the margin (nats)")
+        panels[1].set(ylim=(0, None), title="hinges (nats)")
     panels[1].set_xlabel("step")
     if score:
         kept = np.isfinite(run[score])
         steps, values = run["step"][kept], run[score][kept]
         panels[2].plot(steps, values, "-o", ms=3.5, color=INK)
-        panels[2].set(xlabel="step", yscale="log", title=f"{score}, lower is better")
+        panels[2].set(xlabel="step", yscale="log", title=score)
         _plain(panels[2].yaxis)
         facts.append(f"{score} from {values[0]:.3g} to {values[-1]:.3g}, lowest {values.min():.3g}")
     panels[0].legend(fontsize=8)
@@ -116,8 +116,7 @@ def clinic(runs: Mapping[str, Curves], *, title: str = "") -> CourseFigure:
     _plain(panels[0, 0].yaxis)
     panels[0, 0].set_ylabel("KL (nats)")
     panels[1, 0].set_ylabel("expELBO")
-    low, high = panels[1, 0].get_ylim()
-    panels[1, 0].set_ylim(max(low, 1e-8), max(high, 1.5))
+    panels[1, 0].set_ylim(1e-8, 3)  # expELBO is at most 1; what is below this axis is 0 for the encoder
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"{title or 'Runs side by side'}: KLs and expELBO over the steps. {'; '.join(facts)}.")
@@ -139,6 +138,8 @@ def statistics_apart(networks: Mapping[str, tuple], *, title: str = "") -> Cours
         axes.plot(measured, running, ".", color=COLORS["blue"], ms=5, alpha=0.5)
         off = np.median(np.abs(np.log(running / measured)))
         axes.set(xscale="log", yscale="log", xlabel="measured again", title=name)
+        _plain(axes.xaxis)
+        _plain(axes.yaxis)
         facts.append(f"{name}: {len(running)} channels, the typical one off by a factor of {np.exp(off):.2f}")
     figure.axes[0].set_ylabel("running average")
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
