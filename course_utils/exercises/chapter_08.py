@@ -187,10 +187,10 @@ def patient(letter: str) -> SoftIntroVAEConfig:
 
 # Of each letter: what is wrong with its settings, and what shows it.
 SIGNS = {
-    "A": ("beta_kl = 0", "the KL of real images has left that of the other runs far below: nothing pulls them to the prior"),
+    "A": ("beta_kl = 0", "all three KLs grow far beyond those of a healthy run, real images' as well: nothing pulls them to the prior. expELBO falls out of the axis because of them"),
     "B": ("all as it should be", "the KLs of reconstructions and samples lie a little above that of real images, and expELBO is neither near 1 nor below the axis"),
-    "C": ("beta_neg = 1", "expELBO stays near 1"),
-    "D": ("beta_neg = 16384", "expELBO lies far below the axis, and the KL of fakes is *below* that of real images: nobody pushes it up"),
+    "C": ("beta_neg = 1", "expELBO stays at the top of its axis: whatever the KLs do, they hardly enter it"),
+    "D": ("beta_neg = 16384", "expELBO is below its axis from the start, although the KLs are small, and the KL of fakes ends *below* that of real images: nobody pushes it up"),
 }  # fmt: skip
 ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook asks for them
 
@@ -205,8 +205,8 @@ ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook a
     points=3,
     difficulty=2,
     hints=[
-        "First the lower panels: in which run is expELBO near 1 all the time? In which is it so small that the panel is empty?",
-        "Then the upper panels: in which run has the KL of real images left that of all other runs far below?",
+        "First the lower panels: in which run is expELBO at the top all the time? In which is the panel empty from the start?",
+        "Of the two that are left, in one all KLs, real images' as well, have grown to ten times those of the other.",
     ],
 )
 def answer_8_3(answer, fresh):
