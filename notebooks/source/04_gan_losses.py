@@ -1,7 +1,6 @@
 # ---
 # title: The losses of GANs
 # question: What does a generator learn from a *critic*, and what does the choice of the loss change?
-# draft: true
 # minutes: 120
 # goals:
 #   - write a critic's and a generator's step, and say which network each loss reaches
@@ -46,7 +45,7 @@ test = data.load("fashion-mnist-mini", "test")
 
 # %% tags=["figure"]
 vae = recipes.obtain("vae_fashion_z32", MODE)
-gan = recipes.obtain("gan_fashion_non-saturating_s0", MODE)
+gan = recipes.obtain("gan_fashion_wgan-gp_s0", MODE)
 real = test.floats(range(0, 360, 30))  # (12, 1, 32, 32), in [0, 1]
 drawn = {"VAE": vae.sample(12, torch.Generator().manual_seed(1)), "GAN": gan.sample(12, torch.Generator().manual_seed(1))}
 rows = torch.cat([real, *drawn.values()])
@@ -520,8 +519,10 @@ figures.samples(five, 12, columns=12, title="The same noise, after the last step
 gan_figures.critic_scores({loss: runs[0] for loss, runs in curves.items()}, title="Logits over the steps: training images, held-out images, fakes")
 
 # %% [markdown]
-# Compare the lines within a panel, not between panels: the losses do not share a scale. Where the two blue lines part, the critic knows its
-# training images by heart. Where blue and orange part, the critic is winning; where they meet, it can only guess.
+# Compare the lines within a panel, not between panels: the losses do not share a scale. The solid line is a mean over many steps, the two
+# others show single moments. They rise and fall together, because the critic shifts all its logits as it likes. If the dashed line stayed
+# *below* the solid one, the critic would know its training images by heart. Where dashed and orange part, the critic tells real from fake;
+# where they meet, it can only guess.
 #
 # ### A walk in two of 128 dimensions
 #
@@ -530,12 +531,12 @@ gan_figures.critic_scores({loss: runs[0] for loss, runs in curves.items()}, titl
 # grid lies in the middle of the large one.
 
 # %% tags=["figure"]
-figures.show(gan_figures.latent_grid(five["non-saturating"], 1.0))
-gan_figures.latent_grid(five["non-saturating"], 3.0)
+figures.show(gan_figures.latent_grid(five["wgan-gp"], 1.0))
+gan_figures.latent_grid(five["wgan-gp"], 3.0)
 
 # %% [markdown]
-# Neighbors are alike, so the generator is smooth. Two numbers of 128 change little as long as they are typical, as in $[-1, 1]$. In the
-# corners of the second grid they are three standard deviations away.
+# Neighbors are alike, so the generator is smooth. Two numbers of 128 change little as long as they are typical, as in $[-1, 1]$. Toward the
+# corners of the second grid they are three standard deviations away, and one garment turns into another.
 #
 # ### Play
 #

@@ -1,7 +1,6 @@
 # ---
 # title: VAE-GAN
 # question: How should two pictures be compared, if *not* pixel by pixel?
-# draft: true
 # minutes: 120
 # goals:
 #   - say why the squared error blurs, and show it by an experiment of one pixel
