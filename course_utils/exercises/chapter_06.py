@@ -267,7 +267,7 @@ SLIDERS = {
     "hair: as drawn to bald": ("hair", "bald", "none"),
 }
 SLIDER_NAMES = tuple(name.partition(":")[0] for name in SLIDERS)
-START = "man elf: medium skin tone"  # what 6.6 looks at
+START = "thumbs up: medium-dark skin tone"  # what 6.6 looks at
 
 
 @functools.cache

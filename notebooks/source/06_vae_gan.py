@@ -153,7 +153,7 @@ drawn.measured_copies(some, copies_of(some), measures, title="The same two copie
 
 # %% [markdown]
 # Read the last column: above 1 a measure minds the blur more than the move. The squared error minds the move more, $L_\mathrm{feat}$
-# the blur. Nobody told the discriminator so. Blur gives painted pictures away, and it has learned to see what gives them away.
+# the blur, if only by a little. Nobody told the discriminator so. Blur gives painted pictures away, and it has learned to see what gives them away.
 #
 # ## Three players, three losses
 #
@@ -427,8 +427,8 @@ figures.reconstructions({"before": gan, **{name: model for name, (model, _) in r
 
 # %% [markdown]
 # With $\gamma = 0$ nothing in the decoder's loss knows *which* image to paint, and its reconstructions drift away from the images. With a
-# hundred times the weight they come nearer, and $L_\mathrm{GAN}$ rises: the discriminator tells them from real ones more easily. You know
-# both ends: one is a GAN whose encoder works for nothing, the other a VAE with another error. Gamma says where between them a model is.
+# hundred times the weight hardly anything changes. So at the gamma of this model $L_\mathrm{feat}$ has most of the say already: of the
+# two ends, a GAN whose encoder works for nothing and a VAE with another error, it is near the second. Gamma says where between them a model is.
 #
 # ## What breaks: a ruler that is paid for small numbers
 #
@@ -448,9 +448,9 @@ for name, model in (("as it should be", sound), ("sees L_feat", broken)):
     print(f"{name:16s} L_feat between two different emoji, on average: {feature_loss(a, b).mean():6.1f}")
 
 # %% [markdown]
-# $L_\mathrm{feat}$ falls as never before, and the reconstructions get worse. Two *different* emoji are close to each other now as well: the
-# features have begun to say less, and a small error in features that say nothing is worth nothing. A ruler must have no interest in
-# what it reads.
+# $L_\mathrm{feat}$ falls as never before, and the reconstructions get worse. Two *different* emoji have come nearer to each other as well:
+# the features have begun to say less, and a small error in features that say nothing is worth nothing. A ruler must have no interest
+# in what it reads.
 #
 # ## Attributes
 #
@@ -513,13 +513,14 @@ drawn.attribute_strips(models, test.floats(start), vectors, title="woman elf: li
 # there? The panel shows the models of this notebook's MODE.
 
 # %% tags=["widget"] alt="Panel with a menu of emoji, one slider each for skin tone, gender and hair, and the original, its reconstruction and the edited picture"
-elf = names.index("man elf: medium skin tone")
-widgets.AttributeExplorer(dict(reversed(models.items())), vectors, test, start=elf)
+thumb = names.index("thumbs up: medium-dark skin tone")
+widgets.AttributeExplorer(dict(reversed(models.items())), vectors, test, start=thumb)
 
 # %% [markdown] tags=["exercise"]
-# Stay with the **VAE-GAN** and the emoji *man elf: medium skin tone*. Set *one* slider at a time to exactly 1, the others at 0, and read
-# the squared error to the reconstruction, under the picture. Which attribute changes the picture most: `"skin tone"`, `"gender"` or
-# `"hair"`? (The check knows the shipped model, so do this in LOAD mode. Without a live kernel, compare the columns 0 and +1.)
+# Stay with the **VAE-GAN** and the emoji *thumbs up: medium-dark skin tone*. It has a skin tone, and neither gender nor hair. Set *one*
+# slider at a time to exactly 1, the others at 0, and read the squared error to the reconstruction, under the picture. Which attribute
+# changes the picture most: `"skin tone"`, `"gender"` or `"hair"`? Guess first. (The check knows the shipped model, so do this in LOAD
+# mode. Without a live kernel, compare the columns 0 and +1.)
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
@@ -530,6 +531,9 @@ answer_6_6 = "hair"
 check("6.6")
 
 # %% [markdown]
+# A hand has no hair, and yet. A vector is the mean step between *other* pictures, here of plain persons. What it does to a picture of
+# another kind, nobody has asked.
+#
 # ### How often does it work?
 #
 # A picture in a paper shows the best case. To count, we need a judge: a logistic regression on pixels and colors, trained on *real* emoji
