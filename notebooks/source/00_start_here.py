@@ -44,6 +44,13 @@ figures.comparison_panel(models, test.floats([21]))
 # Which columns keep the details of the picture? Which have samples that could be garments? Does any column do both well? The course
 # is about getting both.
 #
+# The generators of chapter 04 have no encoder: they reconstruct nothing, and draw. Each column is one draw of random numbers, the same
+# for all rows:
+
+# %% tags=["figure"]
+figures.samples({name: checkpoints.load(name) for name in checkpoints.shipped("fashion-mnist", has_encoder=False)}, 12, columns=12)
+
+# %% [markdown]
 # Now choose another picture and another model, and move the numbers of its code (they are also called its **latent
 # dimensions**; a model with many of them shows the six that carry most):
 
