@@ -94,7 +94,7 @@ class SoftIntroVAE(Introspective):
         """`weighted_elbo_loss` with this configuration's weights: (B,), (B,) -> (B,)."""
         return weighted_elbo_loss(rec, kl, beta_rec=self.config.beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
 
-    def exp_elbo(self, rec: Tensor, kl: Tensor) -> Tensor:
+    def exp_elbo_of(self, rec: Tensor, kl: Tensor) -> Tensor:
         """`exp_elbo` with this configuration's weights: (B,), (B,) -> (B,)."""
         c = self.config
         return exp_elbo(rec, kl, beta_rec=c.beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
@@ -113,7 +113,7 @@ class SoftIntroVAE(Introspective):
         seen = self.each_posterior(made.detach())  # mean, logvar: (2B, Z)
         again = self.each_image(self.target if c.bootstrap else self.decoder, seen.sample(torch.cat(later[:2])))
         error, kl_real, kl_made = sse(x, rec), real.kl(), seen.kl()  # (B,), (B,), (2B,)
-        passed = self.exp_elbo(sse(made.detach() if c.detach_target else made, again), kl_made)  # (2B,)
+        passed = self.exp_elbo_of(sse(made.detach() if c.detach_target else made, again), kl_made)  # (2B,)
         encoder_loss = self.elbo_loss(error, kl_real).mean() + passed.mean() / c.alpha
         update("encoder", encoder_loss, retain_graph=True)
 
