@@ -6,6 +6,7 @@ import math
 import os
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -16,7 +17,8 @@ from course_utils.data.image_set import ImageSet
 from course_utils.methods.base import LatentModel
 from course_utils.methods.trainable import Trainable
 from course_utils.methods.vae import VAEConfig
-from course_utils.training import RunConfig
+from course_utils.training import RunConfig, fit
+from course_utils.training.log import read
 
 # Two stages of more than one channel each, so that channels_last weights differ in memory from plain ones.
 TINY = VAEConfig(latent_dim=3, widths=(4, 6))
@@ -45,6 +47,43 @@ def weights(model) -> dict[str, torch.Tensor]:
 def same(a: dict, b: dict) -> bool:
     """Bit for bit the same tensors under the same names."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Stopped(Exception):
+    """Raised by the hook of `fit_until`."""
+
+
+def fit_until(stop_at, model, train, config, **options):
+    """`fit` quietly, until an exception after the evaluation at step `stop_at`, None for the whole run; None if stopped."""
+
+    def hook(step, model):
+        if step == stop_at:
+            raise Stopped
+        return {}
+
+    try:
+        return fit(model, train, config, hooks=[hook], quiet=True, **options)
+    except Stopped:
+        return None
+
+
+def terms_of(folder):
+    """A run's log without the speed, which no two runs share."""
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read(Path(folder) / "log.csv")]
+
+
+def gradients(model, x):
+    """One step in which nobody moves: each player's gradient (a tensor or None for each parameter), loss, and the terms.
+
+    As the loop does it, but a parameter that the loss does not reach shows as None."""
+    slopes, losses = {}, {}
+
+    def update(player, loss, retain_graph=False):
+        losses[player] = loss.detach()
+        slopes[player] = torch.autograd.grad(loss, model.parameters_of(player), retain_graph=True, allow_unused=True)
+
+    terms = model.step(x, update)
+    return slopes, losses, terms
 
 
 @dataclass(frozen=True)

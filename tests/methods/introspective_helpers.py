@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from toys import gradients
 
 from course_utils import methods
 from course_utils.training.loop import Updater
@@ -49,25 +50,13 @@ def loops_updater(model, lr, run):
     return Updater(make_fabric(run)[0], model, sgd(model.encoder, model.decoder, lr), 0.0)
 
 
-def asked(model, x):
-    """One step in which nobody moves: the loss asked of each player, its gradient in that player's parameters, terms."""
-    losses, slopes = {}, {}
-
-    def update(player, loss, retain_graph=False):
-        losses[player] = loss
-        slopes[player] = torch.autograd.grad(loss, model.parameters_of(player), retain_graph=True, allow_unused=True)
-
-    terms = model.step(x, update)
-    return losses, slopes, terms
-
-
 def kl_of_fakes_after(model, player, rate):
     """The mean KL of reconstructions and samples before and after a small step of one player alone down its loss."""
     fixed_noise(model)
     x = data(model)
-    _, slopes, terms = asked(model, x)
+    slopes, _, terms = gradients(model, x)
     with torch.no_grad():
         for parameter, slope in zip(model.parameters_of(player), slopes[player], strict=True):
             parameter.sub_(slope, alpha=rate)
-    after = asked(model, x)[2]
+    after = gradients(model, x)[2]
     return tuple((found["kl_rec"] + found["kl_fake"]).item() / 2 for found in (terms, after))

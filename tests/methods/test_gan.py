@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from toys import images, same, tiny_run, weights
+from toys import fit_until, images, same, terms_of, tiny_run, weights
 
 from course_utils import methods, recipes
 from course_utils.data.points import points
@@ -14,8 +14,7 @@ from course_utils.errors import CourseError
 from course_utils.methods.base import evaluating
 from course_utils.methods.gan import GAN, GANConfig
 from course_utils.methods.gan_losses import LOSSES, gradient_penalty, r1_penalty, slopes
-from course_utils.training import Diverged, evaluate, fit
-from course_utils.training.log import read
+from course_utils.training import Diverged, evaluate
 
 SMALL = {"latent_dim": 4, "width": 4}
 SHAPE = (1, 16, 16)
@@ -394,25 +393,10 @@ def test_bad_input(options, message):
 
 
 def train(out, *, stop_at=None, config=None, **run):
-    class Stopped(Exception):
-        pass
-
-    def hook(step, model):
-        if step == stop_at:
-            raise Stopped
-        return {}
-
     model = build(loss="wgan-gp", **{"n_critic": 2, "spectral_norm": True, **(config or {})})
     settings = {"steps": 8, "checkpoint_every": 2, "eval_every": 1, "ema": 0.9, "betas": (0.0, 0.9), "lr": 1e-3, **run}
     data, held_out = images(64, SHAPE), images(9, SHAPE, 1)
-    try:
-        return fit(model, data, tiny_run(**settings), out=out, evaluation=held_out, hooks=[hook], quiet=True)
-    except Stopped:
-        return None
-
-
-def terms_of(folder):
-    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read(folder / "log.csv")]
+    return fit_until(stop_at, model, data, tiny_run(**settings), out=out, evaluation=held_out)
 
 
 def test_a_stopped_game_goes_on_as_if_it_had_not_stopped(tmp_path):

@@ -9,7 +9,6 @@ from introspective_helpers import (
     DOUBLE,
     NETWORKS,
     PLAYERS,
-    asked,
     build,
     data,
     fixed_noise,
@@ -17,7 +16,7 @@ from introspective_helpers import (
     loops_updater,
     sgd,
 )
-from toys import tiny_run
+from toys import gradients, tiny_run
 
 from course_utils.errors import CourseError
 from course_utils.methods.intro_vae import IntroVAEConfig, hinge
@@ -84,7 +83,7 @@ def test_a_step_equals_separate_passes(network, margin):
 def test_terms_make_up_the_encoders_loss():
     model = build("intro-vae", margin=7.0, **WEIGHTS)
     fixed_noise(model)
-    losses, _, terms = asked(model, data(model))
+    _, losses, terms = gradients(model, data(model))
     hinges = sum(max(0.0, 7.0 - terms[name].item()) for name in ("kl_rec", "kl_fake"))
     assert terms["hinge"].item() == pytest.approx(hinges)
     want = 0.3 * terms["sse"] + 0.8 * terms["kl_real"] + 0.25 * hinges
@@ -96,7 +95,7 @@ def test_each_weight_reaches_whom_it_says():
     def slopes(**config):
         model = build("intro-vae", **{**WEIGHTS, "margin": 50.0, **config})
         fixed_noise(model)
-        return asked(model, data(model))[1]
+        return gradients(model, data(model))[0]
 
     plain = slopes()
     for config, reached in [({"alpha": 1.0}, "encoder"), ({"beta_kl": 0.1}, "encoder"), ({"margin": 0.0}, "encoder"),
@@ -111,7 +110,7 @@ def test_each_weight_reaches_whom_it_says():
 def test_every_parameter_gets_a_gradient_from_its_player(network):
     model = build("intro-vae", network)
     fixed_noise(model)
-    _, slopes, _ = asked(model, data(model))
+    slopes, _, _ = gradients(model, data(model))
     for player in PLAYERS:
         for (name, _), slope in zip(getattr(model, player).named_parameters(), slopes[player], strict=True):
             assert slope is not None and slope.abs().sum() > 0, name

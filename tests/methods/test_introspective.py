@@ -6,7 +6,7 @@ import pytest
 import torch
 from introspective_helpers import DOUBLE, NETWORKS, build, data, draw, fixed_noise, loops_updater
 from torch.utils._python_dispatch import TorchDispatchMode
-from toys import images, same, tiny_run, weights
+from toys import fit_until, images, same, terms_of, tiny_run, weights
 
 from course_utils import checkpoints, methods, recipes
 from course_utils.data.points import points
@@ -15,9 +15,8 @@ from course_utils.methods.autoencoder import sse
 from course_utils.methods.base import evaluating
 from course_utils.metrics import importance_weighted_log_likelihood
 from course_utils.networks.normalization import BatchNorm, use_statistics
-from course_utils.training import Diverged, evaluate, fit
+from course_utils.training import Diverged, evaluate
 from course_utils.training import state as run_state
-from course_utils.training.log import read
 from course_utils.training.loop import Run
 
 METHODS = ("intro-vae", "soft-intro-vae")
@@ -256,28 +255,13 @@ def test_without_batch_norm_there_is_nothing_to_estimate(method, network):
 
 
 def train(out, method, *, stop_at=None, network="batch", resume=True, **options):
-    class Stopped(Exception):
-        pass
-
-    def hook(step, model):
-        if step == stop_at:
-            raise Stopped
-        return {}
-
     run = {"steps": 12, "checkpoint_every": 3, "eval_every": 4, "log_every": 2, "lr": 1e-4}
     run |= {name: options.pop(name) for name in list(options) if name in run or name in ("ema", "lr_schedule", "optimizer")}
     model = build(method, network, torch.float32, **options)
     kept, held_out = images(64, SHAPE), images(9, SHAPE, 1)
     if network == "points":
         kept, held_out = (points("8-gaussians", n) for n in (256, 20))
-    try:
-        return fit(model, kept, tiny_run(**run), out=out, evaluation=held_out, hooks=[hook], quiet=True, resume=resume)
-    except Stopped:
-        return None
-
-
-def terms_of(folder):
-    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read(folder / "log.csv")]
+    return fit_until(stop_at, model, kept, tiny_run(**run), out=out, evaluation=held_out, resume=resume)
 
 
 @pytest.mark.parametrize(

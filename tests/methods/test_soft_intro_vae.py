@@ -9,7 +9,6 @@ from introspective_helpers import (
     DOUBLE,
     NETWORKS,
     PLAYERS,
-    asked,
     build,
     data,
     draw,
@@ -18,7 +17,7 @@ from introspective_helpers import (
     loops_updater,
     sgd,
 )
-from toys import tiny_run
+from toys import gradients, tiny_run
 
 from benchmarks import published_soft_intro_vae as published
 from course_utils.errors import CourseError
@@ -62,7 +61,7 @@ def test_one_step_of_points_by_hand():
     noise = torch.zeros(6, 1, 2, dtype=DOUBLE)
     noise[0] = torch.tensor([0.0, 1.0])  # the sample is (0, 2), each reconstruction (2, 0)
     model.noise = lambda *shape: noise
-    losses, _, terms = asked(model, torch.tensor([[1.0, 1.0]], dtype=DOUBLE))
+    _, losses, terms = gradients(model, torch.tensor([[1.0, 1.0]], dtype=DOUBLE))
     # sse(x, rec) = 1 + 1; KL = 1/2 everywhere; sse(rec, again) = 0, sse(fake, again) = 4 + 4; scale 1/2.
     elbo = 0.5 * (0.7 * 2 + 0.4 * 0.5)
     exp_rec, exp_fake = math.exp(-1.5 * 0.5 * 3 * 0.5), math.exp(-1.5 * 0.5 * (0.7 * 8 + 3 * 0.5))
@@ -172,7 +171,7 @@ def test_nothing_is_computed_twice():
         for player in PLAYERS:
             hook = lambda module, args, out, kept=counts[player]: kept.append(len(args[0]))  # noqa: E731
             getattr(model, player).register_forward_hook(hook)
-        asked(model, data(model))
+        gradients(model, data(model))
     # Images through the encoder: real, then reconstructions and samples in either step. Through the decoder: each once, and
     # their second reconstructions. Together where no image sees another.
     assert passes["batch"] == {"encoder": [6, 6, 6, 6, 6], "decoder": [6, 6, 6, 6]}
@@ -186,7 +185,7 @@ def test_each_switch_reaches_whom_it_says():
     def slopes(**config):
         model = build("soft-intro-vae", **{**BETAS, **config})
         fixed_noise(model)
-        return asked(model, data(model))[1]
+        return gradients(model, data(model))[0]
 
     def same(a, b, player):
         return all(torch.equal(x, y) for x, y in zip(a[player], b[player], strict=True))
@@ -208,7 +207,7 @@ def test_each_switch_reaches_whom_it_says():
 def test_every_parameter_gets_a_gradient_from_its_player_and_the_target_from_nobody(network, config):
     model = build("soft-intro-vae", network, **config)
     fixed_noise(model)
-    _, slopes, _ = asked(model, data(model))
+    slopes, _, _ = gradients(model, data(model))
     for player in PLAYERS:
         for (name, _), slope in zip(getattr(model, player).named_parameters(), slopes[player], strict=True):
             assert slope is not None and slope.abs().sum() > 0, name

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-from toys import images, same, tiny_run, weights
+from toys import fit_until, gradients, images, same, terms_of, tiny_run, weights
 
 from course_utils import methods
 from course_utils.errors import CourseError
@@ -20,7 +20,6 @@ from course_utils.methods.vae_gan import (
     feature_loss,
 )
 from course_utils.training import evaluate, fit
-from course_utils.training.log import read
 from course_utils.training.loop import Run, Updater
 from course_utils.training.parts import make_fabric
 
@@ -53,19 +52,6 @@ def fixed_noise(model, n=6, seed=7):
 
     model.noise = noise
     return drawn
-
-
-def gradients(model, x):
-    """One step's gradient of each player, (parameters of the player -> tensor), its losses, and its terms."""
-    slopes, losses = {}, {}
-
-    def update(player, loss, retain_graph=False):
-        losses[player] = loss
-        # As the loop does it, but a parameter that the loss does not reach shows as None.
-        slopes[player] = torch.autograd.grad(loss, model.parameters_of(player), retain_graph=True, allow_unused=True)
-
-    terms = model.step(x, update)
-    return slopes, {player: loss.detach() for player, loss in losses.items()}, terms
 
 
 # The terms
@@ -406,22 +392,10 @@ def test_samples_and_reconstructions_are_the_same_alone_and_in_any_batch(trainin
 # The loop
 
 
-class Stopped(Exception):
-    pass
-
-
 def train(out, stop_at=None, **changes):
-    def hook(step, model):
-        if step == stop_at:
-            raise Stopped
-        return {}
-
     config = tiny_run(optimizer="rmsprop", lr=3e-4, eval_every=1, **changes)
     data, held_out = images(shape=SHAPE), images(16, SHAPE, seed=1)
-    try:
-        return fit(build(torch.float32), data, config, out=out, evaluation=held_out, hooks=[hook], quiet=True)
-    except Stopped:
-        return None
+    return fit_until(stop_at, build(torch.float32), data, config, out=out, evaluation=held_out)
 
 
 def test_a_resumed_run_ends_bit_for_bit_where_a_whole_one_does(tmp_path):
@@ -430,10 +404,7 @@ def test_a_resumed_run_ends_bit_for_bit_where_a_whole_one_does(tmp_path):
     resumed = train(tmp_path / "broken")
     assert same(weights(whole.model), weights(resumed.model))
     assert whole.metrics == resumed.metrics and not whole.model.training
-    rows = [
-        [{k: v for k, v in row.items() if k != "images_per_second"} for row in read(tmp_path / name / "log.csv")]
-        for name in ("whole", "broken")
-    ]
+    rows = [terms_of(tmp_path / name) for name in ("whole", "broken")]
     assert rows[0] == rows[1]
     assert {"kl", "feat", "gan", "dis", "sse", "val_kl", "val_feat", "val_sse"} <= set().union(*rows[0])
 

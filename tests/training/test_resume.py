@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from toys import images, same, tiny_run, tiny_vae, weights
+from toys import fit_until, images, same, terms_of, tiny_run, tiny_vae, weights
 
 from course_utils import tensors
 from course_utils.errors import CourseError
@@ -19,28 +19,9 @@ KILLS = 10
 LONG = {"steps": 150, "checkpoint_every": 2, "log_every": 3, "ema": 0.9, "lr": 3e-3, "grad_clip": 1.0}
 
 
-def train(out, stop_at=None, **changes):
-    """Run; with `stop_at`, until an exception after the evaluation at that step."""
-
-    class Stopped(Exception):
-        pass
-
-    def hook(step, model):
-        if step == stop_at:
-            raise Stopped
-        return {}
-
-    resume = changes.pop("resume", True)
-    values = {"eval_every": 1, "ema": 0.9, **changes}
-    try:
-        return fit(tiny_vae(), images(), tiny_run(**values), out=out, hooks=[hook], quiet=True, resume=resume)
-    except Stopped:
-        return None
-
-
-def terms_of(folder):
-    """The log without the speed, which no two runs share."""
-    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read(Path(folder) / "log.csv")]
+def train(out, stop_at=None, resume=True, **changes):
+    config = tiny_run(**{"eval_every": 1, "ema": 0.9, **changes})
+    return fit_until(stop_at, tiny_vae(), images(), config, out=out, resume=resume)
 
 
 # kill -9
