@@ -10,6 +10,7 @@ from course_utils.data.points import density
 from course_utils.errors import CourseError
 from course_utils.figures import introspective as drawn
 from course_utils.figures import to_png
+from course_utils.figures.films import plane_frames
 from course_utils.games import Film
 from course_utils.methods import VAE
 from course_utils.snapshots import JudgedFilm
@@ -69,13 +70,13 @@ def test_frames_of_a_line_show_fakes_and_judgement():
 
 def test_frames_of_the_plane_show_the_samples_of_their_step():
     film = plane_film()
-    figure = drawn.plane_frames(film, [1, 5], title="Film")
+    figure = plane_frames(film, [1, 5], title="Film")
     for axes, i in zip(figure.axes, (1, 5), strict=True):
         np.testing.assert_allclose(np.asarray(axes.collections[0].get_offsets()), film.fakes[i].numpy())
     assert "step 6,000" in words(figure) and "% within" in figure.course_alt and "4 of 4 modes" in figure.course_alt
-    assert len(drawn.plane_frames(film).axes) == 5
+    assert len(plane_frames(film).axes) == 5
     with pytest.raises(CourseError, match="films"):
-        drawn.plane_frames(line_film())
+        plane_frames(line_film())
 
 
 def test_a_judges_map_is_the_kl_of_its_encoder():

@@ -13,57 +13,26 @@ from ..errors import reject
 from ..games import Film
 from ..metrics.modes import mode_coverage
 from .curves import array
+from .films import RightAxis, evenly, frames_on_line
 from .gan import LOSS_COLORS
 from .style import COLORS, INK, MUTED, WIDTH, CourseFigure, new_figure, styled, with_alt
 
 REAL, FAKE, CRITIC = MUTED, COLORS["orange"], COLORS["blue"]
 
 
-def _frame(axes, film: Film, i: int, top: float, labels: bool) -> None:
-    """Densities of real and fake points, and on a second axis the critic's D = sigmoid(logit), at frame i."""
-    x, fakes = film.grid[:, 0].numpy(), film.fakes[i][:, 0].numpy()
-    real = film.density.log_density(film.grid).exp().numpy()
-    axes.fill_between(x, real, color=REAL, alpha=0.35, lw=0, label="real")
-    bins = np.linspace(x[0], x[-1], 61)
-    inside = np.histogram(fakes, bins)[0] / (len(fakes) * (bins[1] - bins[0]))
-    axes.stairs(inside, bins, color=FAKE, lw=1.6, label="fakes")
-    right = axes.twinx()
-    right.plot(x, film.logits[i].sigmoid().numpy(), color=CRITIC, lw=1.6)
-    axes.plot([], [], color=CRITIC, lw=1.6, label="D, on the right")
-    axes.set(xlim=(x[0], x[-1]), ylim=(0, top), title=f"step {film.steps[i]}", xlabel="x")
-    right.set(ylim=(0, 1), yticks=(0, 0.5, 1))
-    right.tick_params(colors=CRITIC, labelright=labels, length=0)
-    right.grid(False)
-    right.spines[:].set_visible(False)
-
-
-@styled
 def game_frames(
     films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, width: int = WIDTH, title: str = ""
 ) -> CourseFigure:
     """A one-dimensional game at some of its frames, a row for each film: what is real, the fakes, the critic's D.
 
     shown: numbers of frames; default four, evenly. Fakes outside of the film's grid are not seen."""
-    films = films if isinstance(films, Mapping) else {"": films}
-    if not films or any(film.grid is None or film.density.shape != (1,) for film in films.values()):
-        raise reject("films", list(films) or "none", "films of one-dimensional games, made with a grid")
-    count = min(len(film.steps) for film in films.values())
-    shown = list(shown) or sorted({round(i) for i in np.linspace(0, count - 1, 4)})
-    figure = new_figure(width, 60 + 200 * len(films))
-    panels = figure.subplots(len(films), len(shown), sharey=True, squeeze=False)
-    facts = []
-    for row, (name, film) in zip(panels, films.items(), strict=True):
-        top = 1.9 * film.density.log_density(film.grid).exp().max().item()
-        for axes, i in zip(row, shown, strict=True):
-            _frame(axes, film, i, top, labels=axes is row[-1])
-            fakes = film.fakes[i]
-            facts.append(f"{name} step {film.steps[i]}: mean {fakes.mean():.2g}, spread {fakes.std():.2g}")
-        row[0].set_ylabel(f"{name}\ndensity" if name else "density")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    alt = "A one-dimensional game at several steps: the real density, a histogram of the fakes, and the critic's D."
-    return with_alt(figure, f"{title}. {alt} The fakes: {'; '.join(facts)}.".removeprefix(". "))
+    right = RightAxis(lambda film, i: film.logits[i].sigmoid(), "D, on the right", 1, (0, 0.5, 1))
+    about = "the critic's D. The fakes:"
+    return frames_on_line(films, shown, right, about=about, fact=_spread, width=width, title=title)
+
+
+def _spread(film: Film, i: int) -> str:
+    return f"mean {film.fakes[i].mean():.2g}, spread {film.fakes[i].std():.2g}"
 
 
 @styled
@@ -101,8 +70,7 @@ def _plane(axes, fakes: Tensor, mixture: GaussianMixture, reach: float) -> None:
 def planes(films: Film | Mapping[str, Film], *, title: str = "") -> CourseFigure:
     """Two-dimensional games, fakes as dots, modes as circles: one film at five of its steps, or the ends of several."""
     if isinstance(films, Film):
-        shown = sorted({round(i) for i in np.linspace(0, len(films.steps) - 1, 5)})
-        panels = {f"step {films.steps[i]}": (films.density, films.fakes[i]) for i in shown}
+        panels = {f"step {films.steps[i]}": (films.density, films.fakes[i]) for i in evenly([films], 5)}
     else:
         panels = {name: (film.density, film.fakes[-1]) for name, film in films.items()}
     if not panels or any(density.shape != (2,) for density, _ in panels.values()):

@@ -11,7 +11,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from torch import Tensor
 
 from ..data.cells import cell_edges
-from ..data.densities import Density
 from ..data.points import density
 from ..errors import reject
 from ..games import Film
@@ -19,12 +18,12 @@ from ..methods.base import LatentModel
 from ..methods.intro_vae import hinge
 from ..methods.soft_intro_vae import exp_elbo
 from ..metrics.divergence import typical_cells
-from ..metrics.modes import mode_coverage
 from .curves import array
-from .plane import REGION
+from .films import RightAxis, frames_on_line, words_on_fakes
+from .plane import square
 from .style import COLORS, INK, MUTED, WIDTH, CourseFigure, colors, new_figure, styled, with_alt
 
-REAL, FAKE, JUDGE = MUTED, COLORS["orange"], COLORS["blue"]
+JUDGE = COLORS["blue"]
 BANDS = colormaps["cividis"].resampled(16)  # contours are easier to follow than shades, and make a small picture
 SIGNS = {  # the terms that tell how a game goes: color, dashes and name of each
     "kl_real": (COLORS["blue"], "-", "real"),
@@ -64,101 +63,15 @@ def thresholds(
     return with_alt(figure, f"{title}. Loss and push over a fake's KL. {'; '.join(facts)}.".lstrip(". "))
 
 
-def _line_frame(axes, film: Film, i: int, top: float, ceiling: float, labels: bool) -> None:
-    """Densities of real and fake points, and on a second axis the encoder's KL of each place, at frame i."""
-    x, fakes = film.grid[:, 0].numpy(), film.fakes[i][:, 0].numpy()
-    axes.fill_between(x, film.density.log_density(film.grid).exp().numpy(), color=REAL, alpha=0.35, lw=0, label="real")
-    bins = np.linspace(x[0], x[-1], 61)
-    axes.stairs(np.histogram(fakes, bins)[0] / (len(fakes) * (bins[1] - bins[0])), bins, color=FAKE, lw=1.6, label="fakes")
-    right = axes.twinx()
-    right.plot(x, film.judged[i].numpy(), color=JUDGE, lw=1.6)
-    axes.plot([], [], color=JUDGE, lw=1.6, label="the encoder's KL (nats), right")
-    axes.set(xlim=(x[0], x[-1]), ylim=(0, top), xlabel="x")
-    axes.set_title(f"step {film.steps[i]:,}", size=9.5)
-    right.set(ylim=(0, ceiling))
-    right.tick_params(colors=JUDGE, labelright=labels, length=0)
-    right.grid(False)
-    right.spines[:].set_visible(False)
-
-
-@styled
 def line_frames(
     films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, width: int = WIDTH, ceiling: float = 3.0, title: str = ""
 ) -> CourseFigure:
     """A one-dimensional game at some of its frames, a row for each film: real density, fakes, and the encoder's KL over x.
 
     films: of `snapshots.filmed`. shown: numbers of frames; default four, evenly. ceiling: the highest KL drawn."""
-    films = films if isinstance(films, Mapping) else {"": films}
-    if not films or any(film.grid is None or film.density.shape != (1,) for film in films.values()):
-        raise reject("films", list(films) or "none", "films of one-dimensional games, made with a grid")
-    shown = list(shown) or _evenly(films, 4)
-    figure = new_figure(width, 70 + 180 * len(films))
-    panels, facts = figure.subplots(len(films), len(shown), sharey="row", sharex=True, squeeze=False), []
-    for row, (name, film) in zip(panels, films.items(), strict=True):
-        top = 1.9 * film.density.log_density(film.grid).exp().max().item()
-        for axes, i in zip(row, shown, strict=True):
-            _line_frame(axes, film, i, top, ceiling, labels=axes is row[-1])
-            facts.append(f"{name} step {film.steps[i]}: {_of_fakes(film, i)}".lstrip())
-        row[0].set_ylabel(f"{name}\ndensity" if name else "density")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=1.2)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    alt = "A one-dimensional game at several steps: the real density, a histogram of the fakes, and the encoder's KL."
-    return with_alt(figure, f"{title}. {alt} {'; '.join(facts)}.".removeprefix(". "))
-
-
-@styled
-def plane_frames(
-    films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, width: int = WIDTH, title: str = ""
-) -> CourseFigure:
-    """A recorded film of the plane at some of its frames, a row for each: samples as dots over the region of 98.9 % of the mass.
-
-    shown: numbers of frames; default five, evenly, from the first to the last."""
-    films = films if isinstance(films, Mapping) else {"": films}
-    if not films or any(film.density.shape != (2,) for film in films.values()):
-        raise reject("films", list(films) or "none", "films of two-dimensional games")
-    shown = list(shown) or _evenly(films, 5)
-    side, dots = (width - 40) // max(len(shown), 1), 9000 // (len(films) * len(shown))
-    figure = new_figure(width, 30 + (side + 56) * len(films))
-    panels, facts = figure.subplots(len(films), len(shown), squeeze=False), []
-    for row, (name, film) in zip(panels, films.items(), strict=True):
-        for axes, i in zip(row, shown, strict=True):
-            _dots(axes, film.fakes[i][:dots], film.density)
-            axes.set_title(f"step {film.steps[i]:,}", size=9)
-            axes.set_xlabel(_of_fakes(film, i).replace(", ", "\n"), size=8.5)
-            facts.append(f"{name} step {film.steps[i]}: {_of_fakes(film, i)}".lstrip())
-        row[0].set_ylabel(name.replace(", ", ",\n"), size=9)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    return with_alt(figure, f"{title}. Samples at some steps of training as dots. {'; '.join(facts)}.".lstrip(". "))
-
-
-def _of_fakes(film: Film, i: int) -> str:
-    """What a frame's fakes are, in a few words."""
-    fakes = film.fakes[i]
-    found = mode_coverage(fakes, film.density)
-    return f"{100 * found.within:.0f} % within, {found.covered} of {film.density.modes} modes"
-
-
-def _evenly(films: Mapping[str, Film], count: int) -> list[int]:
-    last = min(len(film.steps) for film in films.values()) - 1
-    return sorted({round(i) for i in np.linspace(0, last, count)})
-
-
-def _dots(axes, fakes: Tensor, truth: Density) -> None:
-    window = truth.window
-    axes.imshow(
-        typical_cells(truth).T.numpy(), cmap=REGION, origin="lower", extent=[-window, window] * 2, interpolation="nearest"
-    )
-    axes.scatter(*fakes.T.numpy(), s=1.6, color=COLORS["blue"], lw=0, antialiased=False)
-    _square(axes, window)
-
-
-def _square(axes, window: float) -> None:
-    axes.set(xlim=(-window, window), ylim=(-window, window), aspect="equal", xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(True)
-    axes.spines[:].set_color("#BBBBBB")
+    right = RightAxis(lambda film, i: film.judged[i], "the encoder's KL (nats), right", ceiling)
+    about = "the encoder's KL."
+    return frames_on_line(films, shown, right, about=about, fact=words_on_fakes, width=width, title=title)
 
 
 @styled
@@ -185,7 +98,7 @@ def judge_maps(
             ends = [-truth.window, truth.window] * 2
             drawn = axes.imshow(kl.T.numpy(), cmap=BANDS, vmin=0, vmax=ceiling, origin="lower", extent=ends)
             axes.contour(middle.numpy(), middle.numpy(), region.T.float().numpy(), [0.5], colors="white", linewidths=0.8)
-            _square(axes, truth.window)
+            square(axes, truth.window)
             facts.append(f"{name}, {method}: median {kl[region].median():.2g} in the region, {kl[~region].median():.2g} outside")
         row[0].set_ylabel(name)
     for axes, method in zip(panels[0], columns, strict=True):
@@ -285,4 +198,4 @@ def seed_curves(
     return with_alt(figure, f"{title}. {label} over the steps, a line per seed. At the end, {'; '.join(facts)}.{known}")
 
 
-__all__ = ["health", "judge_maps", "line_frames", "plane_frames", "seed_curves", "shares", "thresholds"]
+__all__ = ["health", "judge_maps", "line_frames", "seed_curves", "shares", "thresholds"]

@@ -42,7 +42,7 @@ def plane_samples(samples: Mapping[str, Mapping[str, Tensor]], *, title: str = "
         _heat(row[0], *true_density(truth))
         n = max(map(len, by_method.values()))
         floor = real_against_real(truth, n, ["jsd"], seeds=5)["jsd"]
-        _square(row[0], truth.window, f"JSD {floor:.3g}\nof {n:,} real points")
+        square(row[0], truth.window, f"JSD {floor:.3g}\nof {n:,} real points")
         row[0].set_ylabel(name)
         facts.append(f"{name}, as many real points: JSD {floor:.3g}")
         for axes, method in zip(row[1:], methods, strict=True):
@@ -80,7 +80,7 @@ def plane_densities(
             values, edges = true_density(found, bins) if known else (found.log_density.exp().numpy(), found.edges.numpy())
             _heat(axes, values, edges)
             note = "" if known else f"integral {found.normalizer:.3g}"
-            _square(axes, edges[-1], note)
+            square(axes, edges[-1], note)
             facts.append(f"{name}, {column}: highest {values.max():.3g}{', ' if note else ''}{note}")
         row[0].set_ylabel(name)
     _head(panels[0], columns)
@@ -116,7 +116,7 @@ def draw_samples(axes, samples: Tensor, truth: Density, dots: int = DOTS) -> dic
     axes.imshow(region, cmap=REGION, origin="lower", extent=[-window, window] * 2, interpolation="nearest")
     axes.scatter(*samples[:dots].cpu().T.numpy(), s=1.6, color=COLORS["blue"], alpha=0.6, lw=0)
     found = score(samples, truth, FACTS)
-    _square(axes, window, _words(found, "\n"))
+    square(axes, window, _words(found, "\n"))
     return found
 
 
@@ -124,6 +124,16 @@ def true_density(truth: Density, bins: int = 200) -> tuple[np.ndarray, np.ndarra
     """The mean density over each of bins x bins cells of the window, (bins, bins), and the cells' edges, (bins + 1,)."""
     edges = cell_edges(truth, bins)
     return (cell_masses(truth, bins)[0] / (edges[1] - edges[0]) ** 2).numpy(), edges.numpy()
+
+
+def square(axes, window: float, note: str = "") -> None:
+    """Make axes a framed square without ticks, from -window to window both ways; note: words below it."""
+    ends = (-window, window)
+    axes.set(xlim=ends, ylim=ends, aspect="equal", xticks=[], yticks=[])
+    axes.set_xlabel(note, size=8.5)
+    axes.grid(False)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color("#BBBBBB")
 
 
 def _small_multiples(rows: int, columns: int, title: str, titled_rows: int = 1):
@@ -149,17 +159,8 @@ def _heat(axes, values: np.ndarray, edges: np.ndarray) -> None:
     axes.imshow(values.T, cmap=HEAT, norm=scale, origin="lower", extent=extent)
 
 
-def _square(axes, window: float, note: str = "") -> None:
-    ends = (-window, window)
-    axes.set(xlim=ends, ylim=ends, aspect="equal", xticks=[], yticks=[])
-    axes.set_xlabel(note, size=8.5)
-    axes.grid(False)
-    axes.spines[:].set_visible(True)
-    axes.spines[:].set_color("#BBBBBB")
-
-
 def _words(found: Mapping[str, float], between: str = ", ") -> str:
     return f"JSD {found['jsd']:.3g}{between}{100 * found['within']:.1f} % within"
 
 
-__all__ = ["draw_samples", "plane_densities", "plane_samples", "plane_snapshots", "true_density"]
+__all__ = ["draw_samples", "plane_densities", "plane_samples", "plane_snapshots", "square", "true_density"]

@@ -8,7 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..errors import reject
-from ..figures.introspective import line_frames, plane_frames
+from ..figures.films import plane_frames
+from ..figures.introspective import line_frames
 from ..figures.style import CourseFigure, to_png
 from ..games import Film
 from .panel import Panel, control
