@@ -69,7 +69,7 @@ def line_frames(
     """A one-dimensional game at some of its frames, a row for each film: real density, fakes, and the encoder's KL over x.
 
     films: of `snapshots.filmed`. shown: numbers of frames; default four, evenly. ceiling: the highest KL drawn."""
-    right = RightAxis(lambda film, i: film.judged[i], "the encoder's KL (nats), right", ceiling)
+    right = RightAxis(lambda film, i: film.judged[i], "encoder's KL (nats), right", ceiling)
     about = "the encoder's KL."
     return frames_on_line(films, shown, right, about=about, fact=words_on_fakes, width=width, title=title)
 
