@@ -1,4 +1,4 @@
-"""GameExplorer and ModeExplorer: a slider over the steps of games that were filmed or recorded."""
+"""GameExplorer, ModeExplorer and the base of all panels of films: a slider over the steps of games, filmed or recorded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..games import Film
 from .panel import Panel, control
 
 
-class GameExplorer(Panel):
-    """Watch one-dimensional games: the fakes and the critic's D at each filmed step.
+class FilmPanel(Panel):
+    """Base of the panels of films: a slider over the frames that all of them have.
 
-    films: by name, made with a grid (`games.filmed`). `film` is the one on show, `frame` the number of its frame."""
+    `film` is the one on show, `at` the slider of its frame."""
 
     def __init__(self, films: Mapping[str, Film]):
         super().__init__(films, None)
@@ -27,6 +27,12 @@ class GameExplorer(Panel):
         self.assemble([self.at])
 
     film = Panel.model
+
+
+class GameExplorer(FilmPanel):
+    """Watch one-dimensional games: the fakes and the critic's D at each filmed step.
+
+    films: by name, made with a grid (`games.filmed`)."""
 
     def picture(self) -> tuple[bytes, str]:
         fakes, i = self.film.fakes[self.at.value], self.at.value

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import ipywidgets as widgets
 import numpy as np
 
 from ..errors import reject
 from ..figures.films import plane_frames
 from ..figures.introspective import line_frames
+from ..figures.models import named
 from ..figures.style import CourseFigure, to_png
 from ..games import Film
-from .panel import Panel, control
+from .games import FilmPanel
 
 SIGNS = {"kl_real": "KL of real points", "kl_fake": "of fakes", "exp_elbo_fake": "exp(ELBO) of fakes"}
 
 
-class FilmExplorer(Panel):
+class FilmExplorer(FilmPanel):
     """Watch games: the fakes at each step of the film, on a line with the encoder's KL, too, and the signs of health.
 
-    films: by name, all on a line (`snapshots.filmed`) or all in the plane (`snapshots.recorded`). `film` is the one on show,
-    `at` the number of its frame."""
+    films: by name, all on a line (`snapshots.filmed`) or all in the plane (`snapshots.recorded`)."""
 
     def __init__(self, films: Mapping[str, Film]):
-        super().__init__(films, None)
-        shapes = {film.density.shape for film in self.models.values()}
+        films = named(films, "model")
+        shapes = {film.density.shape for film in films.values()}
         if len(shapes) > 1:
             raise reject("films", sorted(shapes), "films of one dimension, or films of two")
         self.draw = line_frames if shapes == {(1,)} else plane_frames
-        count = min(len(film.steps) for film in self.models.values())
-        self.at = control(widgets.IntSlider, "frame", "Frames of the film, from first to last", value=0, min=0, max=count - 1)
-        for changed in (self.model_choice, self.at):
-            self.on_change(changed)
-        self.assemble([self.at])
-
-    film = Panel.model
+        super().__init__(films)
 
     def picture(self) -> tuple[bytes, str]:
         return to_png(self.draw(self.film, [self.at.value], width=420)), self.line()
