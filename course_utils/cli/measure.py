@@ -69,11 +69,10 @@ def evaluate(
     points = len(images.shape) == 1
     if samples is None:
         samples = 20_000 if points else 10_000
+    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
     started = time.perf_counter()
-    if metrics and points:
-        found = _of_points(opened, images, metrics, samples, seed, batch_size, inception_weights)
-    elif metrics:
-        found = _of_samples(opened, images, metrics, samples, seed, batch_size, inception_weights)
+    if metrics:
+        found = (_of_points if points else _of_samples)(opened, images, metrics, settings)
     else:
         found = _held_out(opened, images, seed, batch_size)
     speed = (samples if metrics else len(images)) / (time.perf_counter() - started)
@@ -92,35 +91,37 @@ def _held_out(opened: Opened, images, seed: int, batch_size: int) -> dict:
     return {"dataset": images.name, "split": images.split, _what(images): len(images), "seed": seed, "metrics": found}
 
 
-def _of_samples(opened: Opened, images, metrics, samples, seed, batch_size, inception_weights) -> dict:
+def _sampled(opened: Opened, images, metrics, settings: dict) -> tuple[dict, dict[str, float]]:
+    """Measure samples of the model's prior: (the record, its figures under "metrics"; what was measured after the training)."""
     from ..metrics import measure
 
-    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
     found = measure(opened.model, images, metrics, **settings)
-    values = found.pop("values")
-    print(f"{opened.label}: {samples:,} samples against {len(images):,} images of {images.name}, {images.split}")
-    print(_beside(values, _recorded_of_samples(opened, images, samples, seed)))
+    found["metrics"] = found.pop("values")
+    return found, _recorded_of_samples(opened, images, settings["samples"], settings["seed"])
+
+
+def _of_samples(opened: Opened, images, metrics, settings: dict) -> dict:
+    found, recorded = _sampled(opened, images, metrics, settings)
+    print(f"{opened.label}: {found['samples']:,} samples against {len(images):,} images of {images.name}, {images.split}")
+    print(_beside(found["metrics"], recorded))
     if found["compared"]:
         print(f"all but the Fréchet distance on {found['compared']:,} of each; kernel distance: mean over subsets, spread")
-    return {**found, "metrics": values}
+    return found
 
 
-def _of_points(opened: Opened, points, metrics, samples, seed, batch_size, inception_weights) -> dict:
+def _of_points(opened: Opened, points, metrics, settings: dict) -> dict:
     from ..data.points import density
-    from ..metrics import measure, real_against_real
+    from ..metrics import real_against_real
 
-    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
-    found = measure(opened.model, points, metrics, **settings)
-    values = found.pop("values")
-    floor = real_against_real(density(points.name), samples, metrics)
-    recorded = _recorded_of_samples(opened, points, samples, seed)
+    found, recorded = _sampled(opened, points, metrics, settings)
+    floor = real_against_real(density(points.name), found["samples"], metrics)
     rows = [["term", "measured", *(["recorded"] if recorded else []), "real points", "their spread"]]
-    for name, value in values.items():
+    for name, value in found["metrics"].items():
         rows.append([name, value, *([recorded.get(name)] if recorded else []), floor[name], floor[f"{name}_std"]])
-    print(f"{opened.label}: {samples:,} samples against the density {points.name}; divergences in nats")
+    print(f"{opened.label}: {found['samples']:,} samples against the density {points.name}; divergences in nats")
     print(table(rows))
     print("real points: what as many points of the density itself score, mean and standard deviation of 10 draws")
-    return {**found, "metrics": values, "real_against_real": floor}
+    return {**found, "real_against_real": floor}
 
 
 def _what(images) -> str:

@@ -7,10 +7,11 @@ Points in the plane need no features: their density is known, and `plane` has th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..data.image_set import ImageSet
 from ..data.points import PointSet
@@ -64,23 +65,35 @@ def measure(
     wanted = parse_metrics(metrics, networks)
     _check_numbers(samples, batch_size, train_mode)
     _check_model(model, reference)
-    used = {}
-    for name in wanted:
-        network = networks.get(name) or feature_network(name, device=model.device, inception_weights=inception_weights)
-        used[name] = network.left_in_train_mode() if "features" in train_mode else network
+    used = _networks(wanted, networks, model.device, inception_weights, "features" in train_mode)
     settings = {"batch_size": batch_size, "cache": cache, "progress": progress}
     real = {name: reference_statistics(reference, network, **settings) for name, network in used.items()}
-    fake = {name: Statistics(keep=KEPT if set(measures) - {"fd"} else 0) for name, measures in wanted.items()}
     drawn = generate(model, samples, seed=seed, batch_size=batch_size, train_mode="model" in train_mode)
-    for images in bar(drawn, samples, "samples", progress):
-        for name, network in used.items():
-            fake[name].add(network.extract(images.float().div_(255)))
+    fake = _statistics(bar(drawn, samples, "samples", progress), wanted, used)
     values = {}
     for name, measures in wanted.items():
         values |= compare(name, measures, real[name], fake[name], seed)
     compared = max(min(real[name].kept, fake[name].kept) for name in used)
     about = {"samples": samples, "compared": compared, "seed": seed, "batch_size": batch_size}
     return {"values": values, **about, "train_mode": list(train_mode), **_facts(wanted, used, reference, samples)}
+
+
+def _networks(wanted: Mapping, given: Mapping, device, inception_weights, in_train_mode: bool) -> dict[str, FeatureNetwork]:
+    """The network of each name in `wanted`: the given one, or else the known one."""
+    used = {}
+    for name in wanted:
+        network = given.get(name) or feature_network(name, device=device, inception_weights=inception_weights)
+        used[name] = network.left_in_train_mode() if in_train_mode else network
+    return used
+
+
+def _statistics(drawn: Iterable[Tensor], wanted: Mapping, used: Mapping[str, FeatureNetwork]) -> dict[str, Statistics]:
+    """Of the features of uint8 images (B, C, H, W), batch after batch; features are kept where a measure compares them."""
+    found = {name: Statistics(keep=KEPT if set(measures) - {"fd"} else 0) for name, measures in wanted.items()}
+    for images in drawn:
+        for name, network in used.items():
+            found[name].add(network.extract(images.float().div_(255)))
+    return found
 
 
 def metric_names(network: str) -> list[str]:

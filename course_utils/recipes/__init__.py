@@ -14,7 +14,7 @@ from .. import checkpoints, data, methods
 from ..errors import reject
 from ..metrics import measure
 from ..paths import runs_dir
-from ..training import RunConfig, evaluate, fit
+from ..training import FitResult, RunConfig, evaluate, fit
 from .table import NOT_YET_RECORDED, RECIPES, Recipe, get
 
 __all__ = ["FAST_STEPS", "NOT_YET_RECORDED", "RECIPES", "Recipe"]
@@ -46,9 +46,20 @@ def train(
     )
     if rank_zero_only.rank:
         return {}
-    facts = {
-        "recipe": name or None,
-        "command": command,
+    facts = {"recipe": name or None, "command": command, **_facts(recipe, train_set, result), "watched": watched}
+    # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
+    rounded = out / "unmeasured.safetensors"
+    checkpoints.export(rounded, result.model, facts)
+    stored, _ = checkpoints.load_file(rounded)
+    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(stored, test_set, watched).items()}
+    written = checkpoints.export(out / "model.safetensors", stored, facts)
+    rounded.unlink()
+    return written
+
+
+def _facts(recipe: Recipe, train_set, result: FitResult) -> dict:
+    """What a run was, and how it went."""
+    return {
         "dataset": recipe.dataset,
         "dataset_sha256": train_set.sha256(),
         "size": recipe.size,
@@ -62,16 +73,7 @@ def train(
         "device": str(result.model.device),
         "finished": time.strftime("%Y-%m-%d", time.gmtime()),
         "parameters": sum(p.numel() for p in result.model.parameters()),
-        "watched": watched,
     }
-    # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
-    rounded = out / "unmeasured.safetensors"
-    checkpoints.export(rounded, result.model, facts)
-    stored, _ = checkpoints.load_file(rounded)
-    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(stored, test_set, watched).items()}
-    written = checkpoints.export(out / "model.safetensors", stored, facts)
-    rounded.unlink()
-    return written
 
 
 def measured(model, test_set, watched: dict | None = None) -> dict[str, float]:
