@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
+from torch import Tensor
 
 from . import __version__, methods, tensors
 from .errors import CourseError, reject
@@ -20,25 +21,82 @@ from .files import sha256_of, write_json, write_text
 from .methods.base import LatentModel
 from .paths import checkpoint_dir, repository_url
 
+STORED = ("int8", "float16", "float32")
+MANY = 2048  # a weight of fewer numbers is not worth its scales
+SCALE = ":scale"  # after an int8 weight's name: the name of its scales
 
-def export(path: Path | str, model: LatentModel, facts: dict, *, half: bool = True) -> dict:
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A float32 weight (N, ...) as int8 of the same shape and float32 scales (N,), one for each first index.
+
+    weight = scale * integer, off by half a step at most: max|row| / 254. The first index is the output channel of a matrix or
+    a convolution, but the *input* channel of a transposed one. Quantizing again what `dequantize` gave changes nothing."""
+    rows = weight.flatten(1)
+    scale = (rows.abs().amax(1) / 127).contiguous()
+    # Cut to 16 bits, so that 127 * scale is exact: the second time the same scale comes out, bit for bit.
+    scale = (scale.view(torch.int32) & ~0xFF).view(torch.float32)
+    steps = rows / torch.where(scale > 0, scale, 1.0)[:, None]  # a row of zeros has the scale 0
+    return steps.round().clamp(-127, 127).to(torch.int8).view(weight.shape), scale
+
+
+def dequantize(integers: Tensor, scale: Tensor) -> Tensor:
+    """The float32 weight (N, ...) of int8 numbers (N, ...) and scales (N,)."""
+    return integers.float() * scale.view(-1, *[1] * (integers.ndim - 1))
+
+
+def _packed(state: dict[str, Tensor], stored: str) -> dict[str, Tensor]:
+    """The tensors of a file, from a model's."""
+    packed = {}
+    for name, value in state.items():
+        if stored == "float32" or value.ndim < 2 or value.dtype != torch.float32:
+            packed[name] = value
+        elif stored == "int8" and value.numel() >= MANY:
+            if name + SCALE in state:
+                remedy = f"Rename it: the scales of {name} take this name."
+                raise CourseError(f"export: the model has a tensor called {name + SCALE}. {remedy}")
+            packed[name], packed[name + SCALE] = quantize(value)
+        else:
+            packed[name] = value.half()
+    return packed
+
+
+def _unpacked(packed: dict[str, Tensor], path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a model, from a file's: float32, whatever they were stored as."""
+    state = {name: value.float() if value.dtype == torch.float16 else value for name, value in packed.items()}
+    for name in [name for name, value in packed.items() if value.dtype == torch.int8]:
+        scale = state.pop(name + SCALE, None)
+        if scale is None or scale.dtype != torch.float32 or scale.shape != state[name].shape[:1]:
+            found = "is missing" if scale is None else f"has {scale.dtype} {tuple(scale.shape)}"
+            raise CourseError(f"{path}: {name} is stored as int8 {tuple(state[name].shape)}, but {name + SCALE} {found}. "
+                              "It takes a float32 for each first index. Fetch or export it again.")
+        state[name] = dequantize(state[name], scale)
+    return state
+
+
+def export(path: Path | str, model: LatentModel, facts: dict, *, stored: str = "float16") -> dict:
     """Write a model's weights to `path` with all that is needed to rebuild it in the header; return that header.
 
-    half: matrices and kernels as float16, half the size; vectors (biases, norms, running statistics) stay float32."""
+    stored: "float16" or "int8", for matrices and kernels, half and a quarter of the size; "float32": as they are. Of int8 is
+    what has 2,048 numbers or more (`quantize`: off by at most max|row| / 254); less is float16. Vectors (biases, norms, running
+    statistics) always stay float32. CourseError if a weight is not finite, or too large for float16; nothing is written."""
+    if stored not in STORED:
+        raise reject("stored", stored, STORED)
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
-    if half:
-        state = {k: v.half() if v.ndim > 1 and v.dtype == torch.float32 else v for k, v in state.items()}
-        big = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    packed = _packed(state, stored)
+    if stored != "float32":
+        big = [name for name, value in packed.items() if value.is_floating_point() and not torch.isfinite(value).all()]
         if big:
-            raise CourseError(f"export: {big[0]} does not fit float16; export with half=False.")
+            name = big[0].removesuffix(SCALE)
+            raise CourseError(f"export: {name} does not fit {stored}; export with stored='float32'.")
     header = {
         "method": methods.name_of(model),
         "config": asdict(model.config),
         "data_shape": list(model.data_shape),
         "version": __version__,
         **facts,
+        "stored": stored,
     }
-    tensors.save(path, state, header)
+    tensors.save(path, packed, header)
     return header
 
 
@@ -55,14 +113,13 @@ def rebuild(header: dict) -> LatentModel:
 
 
 def load_file(path: Path | str, device="cpu") -> tuple[LatentModel, dict]:
-    """A model in eval mode and its header, from a safetensors file of this course."""
+    """A model in eval mode and its header, from a safetensors file of this course. Its weights are float32, however stored."""
     state, header = tensors.load(path)
     if not {"method", "config", "data_shape"} <= set(header) or "param_groups" in header:
         raise CourseError(f"{path}: holds no model (a run's state?). Give a model.safetensors or a name of the manifest.")
     model = rebuild(header)
-    state = {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(_unpacked(state, path))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise CourseError(f"{path}: the weights are of another architecture than the configuration says. {reason}") from error

@@ -49,11 +49,11 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("method", "config", "shape"), MODELS)
-@pytest.mark.parametrize("half", [True, False])
-def test_a_model_comes_back_from_its_header_alone(tmp_path, method, config, shape, half):
+@pytest.mark.parametrize("stored", ["float16", "float32"])
+def test_a_model_comes_back_from_its_header_alone(tmp_path, method, config, shape, stored):
     model = methods.build(method, config, shape, seed=3)
     model.step(torch.rand(4, *shape), lambda player, loss: None)  # running statistics, where there are any
-    header = checkpoints.export(tmp_path / "model.safetensors", model, {"note": "a"}, half=half)
+    header = checkpoints.export(tmp_path / "model.safetensors", model, {"note": "a"}, stored=stored)
     torch.manual_seed(0)
     want = torch.rand(2)
     torch.manual_seed(0)
@@ -62,6 +62,7 @@ def test_a_model_comes_back_from_its_header_alone(tmp_path, method, config, shap
     assert json.loads(json.dumps(header)) == found and found["note"] == "a" and found["method"] == method
     assert type(loaded) is type(model) and loaded.config == config and loaded.data_shape == shape
     assert not loaded.training and not any(p.requires_grad for p in loaded.parameters())
+    half = stored == "float16"
     for name, value in model.state_dict().items():
         got = loaded.state_dict()[name]
         assert got.dtype == value.dtype
@@ -70,25 +71,116 @@ def test_a_model_comes_back_from_its_header_alone(tmp_path, method, config, shap
     torch.testing.assert_close(loaded.reconstruct(x), model.reconstruct(x), rtol=0, atol=0.01 if half else 0)
 
 
-def test_half_precision_halves_the_file_and_refuses_what_does_not_fit(tmp_path):
+@pytest.mark.parametrize(("method", "config", "shape"), MODELS)
+def test_int8_weights_come_back_within_half_a_step(tmp_path, method, config, shape):
+    model = methods.build(method, config, shape, seed=3)
+    model.step(torch.rand(4, *shape), lambda player, loss: None)
+    header = checkpoints.export(tmp_path / "model.safetensors", model, {}, stored="int8")
+    packed, _ = tensors.load(tmp_path / "model.safetensors")
+    loaded, found = checkpoints.load_file(tmp_path / "model.safetensors")
+    assert header == json.loads(json.dumps(found)) | {"config": header["config"]} and found["stored"] == "int8"
+    for name, value in model.state_dict().items():
+        got, kind = loaded.state_dict()[name], packed[name].dtype
+        assert got.dtype == value.dtype
+        if value.ndim > 1 and value.numel() >= 2048:
+            step = value.flatten(1).abs().amax(1) / 127
+            off = (got - value).abs().flatten(1).amax(1)
+            assert kind == torch.int8 and packed[name].shape == value.shape
+            assert (off <= step * (0.5 + 1e-5)).all() and off.max() > 0  # the 1e-5: float32 rounds a quotient near the middle
+        else:
+            assert kind == (torch.float16 if value.ndim > 1 else value.dtype)
+            assert torch.equal(got, value.half().float() if value.ndim > 1 else value)
+    kinds = [value.dtype for value in packed.values()]
+    assert (torch.int8 in kinds) == any(v.ndim > 1 and v.numel() >= 2048 for v in model.state_dict().values())
+    x = torch.rand(2, *shape)
+    torch.testing.assert_close(loaded.reconstruct(x), model.reconstruct(x), rtol=0, atol=0.02)
+
+
+def test_quantizing():
+    weight = torch.tensor([[1.0, -0.25, 0.005], [0.0, 0.0, 0.0], [-2e-5, 5e-6, 0.0], [254.0, 1.2, 3.1]])
+    integers, scale = checkpoints.quantize(weight)
+    assert integers.tolist() == [[127, -32, 1], [0, 0, 0], [-127, 32, 0], [127, 1, 2]] and integers.dtype == torch.int8
+    assert scale.tolist() == pytest.approx([1 / 127, 0, 2e-5 / 127, 2], rel=1e-4) and scale.dtype == torch.float32
+    back = checkpoints.dequantize(integers, scale)
+    assert back.tolist()[1] == [0.0, 0.0, 0.0] and back[3].tolist() == [254.0, 2.0, 4.0]
+    transposed = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    integers, scale = checkpoints.quantize(transposed)
+    assert integers.shape == (5, 3, 2, 2) and scale.shape == (5,)
+    back = checkpoints.dequantize(integers, scale)
+    assert (back - transposed).abs().max() <= transposed.abs().max() / 254
+    for _ in range(2):  # again and again: the same
+        again = checkpoints.quantize(checkpoints.dequantize(integers, scale))
+        assert torch.equal(again[0], integers) and torch.equal(again[1], scale)
+        integers, scale = again
+
+
+def test_each_way_to_store_halves_the_file_and_refuses_what_does_not_fit(tmp_path):
     model = methods.build("autoencoder", AutoencoderConfig(latent_dim=16), (1, 32, 32), seed=0)
-    for half in (True, False):
-        checkpoints.export(tmp_path / f"{half}.safetensors", model, {}, half=half)
-    sizes = [(tmp_path / f"{half}.safetensors").stat().st_size for half in (True, False)]
-    assert sizes[0] < 0.52 * sizes[1]
+    for stored in checkpoints.STORED:
+        checkpoints.export(tmp_path / f"{stored}.safetensors", model, {}, stored=stored)
+    sizes = [(tmp_path / f"{stored}.safetensors").stat().st_size for stored in ("int8", "float16", "float32")]
+    assert sizes[0] < 0.53 * sizes[1] and sizes[1] < 0.52 * sizes[2]
     with torch.no_grad():
         model.encoder.head.weight[0, 0] = 70_000.0
-    with pytest.raises(CourseError, match="encoder.head.weight does not fit float16"):
-        checkpoints.export(tmp_path / "big.safetensors", model, {})
-    assert not (tmp_path / "big.safetensors").exists()
-    checkpoints.export(tmp_path / "big.safetensors", model, {}, half=False)
-    assert checkpoints.load(tmp_path / "big.safetensors").encoder.head.weight[0, 0] == 70_000.0
+    path = tmp_path / "big.safetensors"
+    with pytest.raises(CourseError, match="encoder.head.weight does not fit float16; export with stored='float32'"):
+        checkpoints.export(path, model, {})
+    assert not path.exists()
+    for stored in ("int8", "float32"):  # a scale is no float16
+        checkpoints.export(path, model, {}, stored=stored)
+        assert checkpoints.load(path).encoder.head.weight[0, 0].item() == pytest.approx(70_000.0, rel=1e-4)
+    path.unlink()
+    for value in (float("inf"), float("nan")):
+        with torch.no_grad():
+            model.encoder.head.weight[0, 0] = value
+        for stored in ("int8", "float16"):
+            with pytest.raises(CourseError, match=f"encoder.head.weight does not fit {stored}; export with stored='float32'"):
+                checkpoints.export(path, model, {}, stored=stored)
+    assert not path.exists()
+    with pytest.raises(CourseError, match="stored: got 'int4', allowed: int8, float16, float32"):
+        checkpoints.export(path, model, {}, stored="int4")
 
 
-def test_exporting_what_was_loaded_changes_nothing(tmp_path):
-    checkpoints.export(tmp_path / "a.safetensors", tiny_vae(), {"seed": 1})
+@pytest.mark.parametrize("damage", ["missing", "short", "integers"])
+def test_scales_that_do_not_fit_are_refused(tmp_path, damage):
+    path = tmp_path / "model.safetensors"
+    checkpoints.export(path, tiny_vae(config=VAEConfig(latent_dim=64, widths=(4, 6))), {}, stored="int8")
+    state, header = tensors.load(path)
+    key = next(name for name in state if name.endswith(":scale"))
+    scale = state.pop(key)
+    if damage != "missing":
+        state[key] = scale[:1] if damage == "short" else scale.to(torch.int32)
+    tensors.save(path, state, header)
+    found = {"missing": "is missing", "short": r"has torch.float32 \(1,\)", "integers": "has torch.int32"}[damage]
+    with pytest.raises(CourseError, match=f"model.safetensors: {key[:-6]} is stored as int8 .*, but {key} {found}.*again"):
+        checkpoints.load(path)
+
+
+def test_a_tensor_that_bears_the_name_of_scales_is_refused(tmp_path):
+    model = tiny_vae(config=VAEConfig(latent_dim=64, widths=(4, 6)))
+    layer = next(m for m in model.modules() if getattr(m, "weight", None) is not None and m.weight.numel() >= 2048)
+    layer.register_buffer("weight:scale", torch.zeros(3))
+    with pytest.raises(CourseError, match="export: the model has a tensor called .*weight:scale. Rename it"):
+        checkpoints.export(tmp_path / "model.safetensors", model, {}, stored="int8")
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_file_from_before_int8_loads(tmp_path):
+    """float16 matrices, no word in the header on how they are stored."""
+    model = tiny_vae()
+    state = {name: value.half() if value.ndim > 1 else value for name, value in model.state_dict().items()}
+    header = {"method": "vae", "config": {"latent_dim": 3, "widths": [4, 6]}, "data_shape": [3, 8, 8]}
+    tensors.save(tmp_path / "old.safetensors", state, header)
+    want = {name: value.float() if value.ndim > 1 else value for name, value in state.items()}
+    assert same(weights(checkpoints.load(tmp_path / "old.safetensors")), want)
+
+
+@pytest.mark.parametrize("stored", checkpoints.STORED)
+def test_exporting_what_was_loaded_changes_nothing(tmp_path, stored):
+    config = VAEConfig(latent_dim=64, widths=(4, 6))  # some weights of more than 2,048 numbers
+    checkpoints.export(tmp_path / "a.safetensors", tiny_vae(config=config), {"seed": 1}, stored=stored)
     model, _ = checkpoints.load_file(tmp_path / "a.safetensors")
-    checkpoints.export(tmp_path / "b.safetensors", model, {"seed": 1})
+    checkpoints.export(tmp_path / "b.safetensors", model, {"seed": 1}, stored=stored)
     (one, first), (two, second) = (tensors.load(tmp_path / f"{name}.safetensors") for name in "ab")
     assert first == second and same(one, two) and all(one[name].dtype == two[name].dtype for name in one)
 
@@ -272,6 +364,9 @@ def test_each_shipped_checkpoint_loads_and_works(name):
         picture = model.sample(1, torch.Generator().manual_seed(0))
         assert picture.shape == (1, *model.data_shape) and torch.isfinite(picture).all() and picture.std() > 0.01
     assert entry["steps"] == checkpoints.curves(name)["step"][-1]
+    assert entry.get("stored", "float16") == RECIPES[entry["recipe"]].stored  # no word: from before there was a choice
+    kinds = {value.dtype for value in tensors.load(checkpoints.checkpoint_dir() / entry["file"])[0].values()}
+    assert (torch.int8 in kinds) == (entry.get("stored") == "int8")
     for key in ("dataset", "dataset_sha256", "seed", "minutes", "command", "recipe", "metrics", "version"):
         assert entry[key] is not None, key
 

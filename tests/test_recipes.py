@@ -8,7 +8,7 @@ import pytest
 import torch
 from toys import TINY, images, same, tiny_run, weights
 
-from course_utils import checkpoints, data, methods, metrics, recipes
+from course_utils import checkpoints, data, methods, metrics, recipes, tensors
 from course_utils.errors import CourseError
 from course_utils.files import sha256_of
 from course_utils.metrics import FeatureNetwork
@@ -91,6 +91,12 @@ def test_the_sweep_changes_beta_alone():
     assert recipes.get("beta_vae_fashion_linear").config.beta == plain.config.beta  # equal final beta
 
 
+def test_instruments_and_the_plane_are_stored_finely():
+    for recipe in recipes.RECIPES.values():
+        fine = recipe.method == "classifier" or getattr(recipe.config, "network", "") == "mlp"
+        assert recipe.stored == ("float16" if fine else "int8")
+
+
 def test_an_unknown_recipe_lists_the_known():
     with pytest.raises(CourseError, match="recipe: got 'vae_fashion_z33'.*Did you mean 'vae_fashion_z32'"):
         recipes.get("vae_fashion_z33")
@@ -101,10 +107,14 @@ def test_a_quick_run_says_what_it_takes():
         recipes.quick(8, images(64), steps=1)
 
 
-def test_recorded_metrics_are_those_of_the_file(tmp_path, toy_data):
-    header = recipes.train(RECIPE, tmp_path / "run", name="toy", command="course train --recipe toy", quiet=True)
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+def test_recorded_metrics_are_those_of_the_file(tmp_path, toy_data, kind):
+    recipe = replace(RECIPE, config=replace(TINY, latent_dim=64), stored=kind)  # with weights of 2,048 numbers and more
+    header = recipes.train(recipe, tmp_path / "run", name="toy", command="course train --recipe toy", quiet=True)
     loaded, stored = checkpoints.load_file(tmp_path / "run" / "model.safetensors")
-    assert stored["metrics"] == header["metrics"]
+    assert stored["metrics"] == header["metrics"] and stored["stored"] == kind
+    kinds = {value.dtype for value in tensors.load(tmp_path / "run" / "model.safetensors")[0].values()}
+    assert (torch.int8 in kinds) == (kind == "int8")
     measured = evaluate(loaded, images(21, seed=4))
     assert measured == pytest.approx(stored["metrics"], rel=1e-5) and {"sse", "kl", "elbo"} <= set(measured)
     assert stored["dataset_sha256"] == images(64, seed=5).sha256()

@@ -108,7 +108,10 @@ def _train_method(method: str, argv: list[str]) -> None:
     )
     about = f"Train the method {method}: {config.__module__.rpartition('.')[2]}.py of the package holds its formulas."
     given = parse(options, argv, f"course train {method}", description=about)
-    recipe = Recipe(method, getattr(given, field), given.data.dataset, given.run, size=given.data.size)
+    # float16, as it is not known how much the model or its data can bear.
+    recipe = Recipe(
+        method, getattr(given, field), given.data.dataset, given.run, size=given.data.size, stored="float16"
+    )
     command = ["course", "train", method, "--dataset", given.data.dataset]
     command += flags(given.data, DataOptions(given.data.dataset)) + flags(recipe.config, config())
     if given.folder.publish and not given.folder.name:

@@ -49,10 +49,10 @@ def train(
     facts = {"recipe": name or None, "command": command, **_facts(recipe, train_set, result), "watched": watched}
     # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
     rounded = out / "unmeasured.safetensors"
-    checkpoints.export(rounded, result.model, facts)
-    stored, _ = checkpoints.load_file(rounded)
-    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(stored, test_set, watched).items()}
-    written = checkpoints.export(out / "model.safetensors", stored, facts)
+    checkpoints.export(rounded, result.model, facts, stored=recipe.stored)
+    loaded, _ = checkpoints.load_file(rounded)
+    facts["metrics"] = {k: float(f"{v:.6g}") for k, v in measured(loaded, test_set, watched).items()}
+    written = checkpoints.export(out / "model.safetensors", loaded, facts, stored=recipe.stored)
     rounded.unlink()
     return written
 

@@ -234,7 +234,7 @@ def test_the_configuration_has_the_switch(method, tmp_path):
         cls = type(model)
         other = cls(cls.Config(**{**NETWORKS["batch"][1], "statistics": statistics}), SHAPE)
         other.load_state_dict(model.state_dict())
-        checkpoints.export(tmp_path / "model.safetensors", other, {}, half=False)
+        checkpoints.export(tmp_path / "model.safetensors", other, {}, stored="float32")
         made[statistics] = checkpoints.load(tmp_path / "model.safetensors").encode(train.floats()).mean
         assert same(weights(other), weights(model))
     assert not torch.allclose(made["running"], made["estimated"], rtol=0.1)

@@ -102,7 +102,7 @@ def test_the_classifiers_come_from_the_checkpoints(tmp_path, monkeypatch, name, 
     with pytest.raises(CourseError, match=f"checkpoint: got '{checkpoint}'"):
         feature_network(name)
     model = network().module
-    checkpoints.export(tmp_path / "weights.safetensors", model, {}, half=False)
+    checkpoints.export(tmp_path / "weights.safetensors", model, {}, stored="float32")
     _, header = tensors.load(tmp_path / "weights.safetensors")
     entry = {**header, "file": "weights.safetensors", "sha256": features.checkpoints.sha256_of(tmp_path / "weights.safetensors")}
     checkpoints.write_json(tmp_path / "manifest.json", {checkpoint: entry})
