@@ -1,7 +1,8 @@
 """Films of training: what a model of points samples at some steps of a run, kept beside its curves (chapter 07).
 
 A long run keeps a file a frame in its folder, so that one that was killed and goes on has each frame once; `publish` binds
-them into one file. A short one, played in a notebook, is filmed in memory: `filmed`.
+them into one file, with many samples of the model at the end, a tenth of the size of its weights. A short one, played in a
+notebook, is filmed in memory: `filmed`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from . import recipes, tensors
+from . import checkpoints, recipes, tensors
 from .data.points import PointSet, density
 from .errors import CourseError, reject
 from .games import Film
 from .methods.base import LatentModel
+from .metrics.plane import generate_points
 from .paths import checkpoint_dir
 
 FRAMES = "frames"  # the folder of a run's frames
-SAMPLES = 1000  # of a recorded frame: 4 kB as float16, whose steps are a tenth of the narrowest mode or less
+FRAME_SAMPLES = 500  # 2 kB as float16, whose steps are a tenth of the narrowest mode or less
+SAMPLES = 20_000  # of the model at the end
 
 
 @dataclass
@@ -39,7 +42,7 @@ def samples_of(model: LatentModel, n: int) -> Tensor:
     return model.sample(n, generator=torch.Generator().manual_seed(0)).cpu()
 
 
-def recorder(folder: Path | str, dataset: str, n: int = SAMPLES) -> Callable[[int, LatentModel], dict]:
+def recorder(folder: Path | str, dataset: str, n: int = FRAME_SAMPLES) -> Callable[[int, LatentModel], dict]:
     """A hook for `training.fit`: at each evaluation a file of n samples in `folder`/frames. dataset: the density's name."""
 
     def shoot(step: int, model: LatentModel) -> dict:
@@ -51,22 +54,41 @@ def recorder(folder: Path | str, dataset: str, n: int = SAMPLES) -> Callable[[in
 
 
 def publish(name: str, run_folder: Path | str, folder: Path | None = None) -> Path:
-    """Bind a run's frames into one file of the checkpoint folder, NAME.film.safetensors; return its path."""
+    """Bind a finished run's frames, and 20,000 samples of its model, into NAME.film.safetensors of the checkpoint folder."""
     paths = sorted((Path(run_folder) / FRAMES).glob("*.safetensors"))
     if not paths:
         raise CourseError(f"{Path(run_folder) / FRAMES}: no frames. Train with `snapshots.recorder` among the hooks.")
     frames = [tensors.load(path) for path in paths]
-    fakes = torch.stack([found["fakes"] for found, _ in frames])  # (S, N, 2)
+    fakes = torch.stack([found["fakes"][:FRAME_SAMPLES] for found, _ in frames])  # (S, N, 2)
     header = {"density": frames[0][1]["density"], "steps": [about["step"] for _, about in frames]}
+    model, _ = checkpoints.load_file(Path(run_folder) / "model.safetensors")
     target = (folder or checkpoint_dir()) / f"{name}.film.safetensors"
-    tensors.save(target, {"fakes": fakes}, header)
+    tensors.save(target, {"fakes": fakes, "samples": drawn(model).half()}, header)
     return target
 
 
 def recorded(name: str, folder: Path | None = None) -> Film:
     """The film of a recorded run. CourseError where there is none."""
-    found, header = tensors.load((folder or checkpoint_dir()) / f"{name}.film.safetensors")
+    found, header = _bound(name, folder)
     return Film(density(header["density"]), steps=header["steps"], fakes=list(found["fakes"].float()))
+
+
+def drawn(model: LatentModel, n: int = SAMPLES) -> Tensor:
+    """n samples of a model of points, those that metrics of seed 0 see: (n, D)."""
+    return torch.cat(list(generate_points(model, n)))
+
+
+def obtain_samples(name: str, mode: str = "LOAD", *, folder: Path | None = None) -> Tensor:
+    """20,000 samples of a recipe's model, the way a notebook's MODE says: (20000, D).
+
+    LOAD: the recorded ones, which need no weights. FAST, FULL: of a model trained here, as by `recipes.obtain`."""
+    if mode == "LOAD":
+        return _bound(name, folder)[0]["samples"].float()
+    return drawn(recipes.obtain(name, mode))
+
+
+def _bound(name: str, folder: Path | None) -> tuple[dict[str, Tensor], dict]:
+    return tensors.load((folder or checkpoint_dir()) / f"{name}.film.safetensors")
 
 
 def filmed(config, train: PointSet, steps: int, *, frames: int, grid: Tensor, n: int = 4000, **run) -> tuple:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils import methods, recipes, snapshots
+from course_utils import checkpoints, methods, recipes, snapshots
 from course_utils.data.points import points
 from course_utils.errors import CourseError
 from course_utils.methods import VAE, SoftIntroVAE
@@ -40,12 +40,25 @@ def test_a_long_run_is_recorded_bound_and_read(tmp_path):
 
     model = go(6)
     model = go(6, resume=False)  # again over the same folder: each frame once
+    checkpoints.export(tmp_path / "run" / "model.safetensors", model, {}, stored="float32")
     path = snapshots.publish("mine", tmp_path / "run", tmp_path)
     film = snapshots.recorded("mine", tmp_path)
     assert path == tmp_path / "mine.film.safetensors" and film.steps == [2, 4, 6]
     assert torch.equal(film.density.centers, recipes.data.points.density("8-gaussians").centers)
     sampled = model.sample(30, torch.Generator().manual_seed(0))
     assert torch.allclose(film.fakes[-1], sampled, rtol=1e-3, atol=1e-6) and not torch.equal(film.fakes[0], film.fakes[-1])
+    samples = snapshots.obtain_samples("mine", folder=tmp_path)
+    assert samples.shape == (20_000, 2) and torch.allclose(samples, snapshots.drawn(model), rtol=1e-3, atol=1e-6)
+
+
+def test_samples_are_recorded_or_of_a_model_trained_here(tmp_path, monkeypatch):
+    asked = []
+    model = methods.build("vae", VAE.Config(latent_dim=2, network="mlp", widths=(4,)), (2,), seed=1)
+    monkeypatch.setattr(recipes, "obtain", lambda *given: asked.append(given) or model)
+    assert torch.equal(snapshots.obtain_samples("vae_rings_s0", "FAST"), snapshots.drawn(model))
+    assert asked == [("vae_rings_s0", "FAST")]
+    with pytest.raises(CourseError, match="no such file"):
+        snapshots.obtain_samples("vae_rings_s0", folder=tmp_path)
 
 
 def test_a_run_without_frames_and_a_missing_film_are_refused(tmp_path):

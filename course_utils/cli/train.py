@@ -153,7 +153,7 @@ def _plain(dataset: str) -> str:
 
 
 def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: FolderOptions) -> None:
-    from .. import checkpoints, recipes
+    from .. import checkpoints, recipes, snapshots
 
     _check(recipe, name)
     out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs").expanduser() / name
@@ -176,6 +176,8 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
     _summary(header, recipe.expected, out, _pictures(recipe, out), again)
     if folder.publish:
         checkpoints.publish(name, out, weights=recipe.weights)
+        if recipe.film:
+            snapshots.publish(name, out)
         print(f"published as {name} in {checkpoints.checkpoint_dir()}")
 
 
