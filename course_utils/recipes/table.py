@@ -23,7 +23,7 @@ class Recipe:
     expected: held-out terms as published, or as the course asks for; shown beside what a run reaches. watch: metrics of
     `watch_samples` samples against the test images (`metrics.metric_names`), measured at each evaluation and at the end.
     film: whether samples are kept at each evaluation as well (`snapshots`; points alone). stored: how the weights are
-    (`checkpoints.export`); int8 moves measures of images by a few parts in a thousand at most."""
+    (`checkpoints.export`); int8 moves errors, KL and Fréchet distances of images by a few parts in a thousand."""
 
     method: str
     config: object
