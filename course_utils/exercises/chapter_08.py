@@ -143,34 +143,40 @@ def _encoder_turn(answer, fresh):
 
 
 PIXELS, BETA_NEG = 32 * 32, 256.0
-HALF_WAY = math.log(2) * PIXELS / (ALPHA * BETA_NEG)
+BALANCE = math.log(BETA_NEG) * PIXELS / (ALPHA * BETA_NEG)  # the KL at which beta_neg exp(-alpha scale beta_neg KL) = 1
 
 
 @exercise(
     "8.1",
-    reference=HALF_WAY,
+    reference=BALANCE,
     name="answer_8_1",
     title="What 256 means",
     kind="predict",
-    minutes=8,
-    points=1,
+    minutes=10,
+    points=2,
     difficulty=2,
     hints=[
-        "Set exp(-2 x scale x 256 x KL) = 1/2 and take the logarithm of both sides.",
-        "KL = log(2) / (2 x scale x 256), with the natural logarithm and scale = 1/1024.",
+        "Write L_E for one real image and one fake without squared error, and take its derivative by each of the two KLs.",
+        "The pull is scale x beta_kl. The push is scale x beta_neg x exp(-2 x scale x beta_neg x KL): alpha has canceled in front of it.",
+        "Set both equal: exp(2 x scale x 256 x KL) = 256. Take the logarithm, with scale = 1/1024.",
     ],
 )
 def answer_8_1(answer, fresh):
-    near = {"rtol": 0.004}  # ten times that, in `differs`, still tells the known mistakes apart
-    yield differs(answer, ALPHA * HALF_WAY, rtol=0.02), "You left out alpha: the exponent is *twice* the ELBO."
-    yield differs(answer, HALF_WAY * BETA_NEG, rtol=0.02), "That is with beta_neg = 1. Dividing by 256 is the point of beta_neg: without it a sample would have to be hundreds of nats away."
-    yield differs(answer, ALPHA * HALF_WAY * BETA_NEG, rtol=0.02), "Both alpha and beta_neg are missing in the exponent."
-    yield differs(answer, HALF_WAY / PIXELS, rtol=0.02), "The scale is missing: every ELBO is divided by the number of pixels, 1,024."
-    yield differs(answer, 3 * HALF_WAY, rtol=0.02), "These images are gray: one channel, 1 x 32 x 32 numbers."
-    yield differs(answer, HALF_WAY / math.log(2), rtol=0.02), "KLs here are in nats: the natural logarithm of 2 is 0.69."
-    yield differs(answer, HALF_WAY / math.log(2) * math.log10(2), rtol=0.02), "log is the natural logarithm here, not the decimal one."
-    yield differs(answer, -HALF_WAY, rtol=0.02), "A KL is never negative: log(1/2) is, and so is the exponent."
-    yield close(answer, HALF_WAY, **near, atol=0.015), "Not {got:g}. Solve exp(-2 x 256 / 1024 x KL) = 1/2."
+    """A KL in nats, within 0.4 %: ten times that, in `differs`, still tells the known mistakes apart."""
+    exponent = ALPHA * BETA_NEG / PIXELS  # of a nat
+    yield differs(answer, 0.0, atol=0.01), "At a KL of 0 the push is 256 times the pull: the slope of the exponential has beta_neg in front."
+    yield differs(answer, math.log(2) / exponent, rtol=0.02), "That is where expELBO is 1/2. What is asked for is its *slope*, beside that of a real image's KL."
+    yield differs(answer, ALPHA * BALANCE, rtol=0.02), "You left out alpha: the exponent is *twice* the ELBO."
+    yield differs(answer, math.log(BETA_NEG / ALPHA) / exponent, rtol=0.02), "The factor 1/alpha in front cancels: the slope of exp(-alpha u) / alpha is -exp(-alpha u)."
+    yield differs(answer, math.log(BETA_NEG * ALPHA) / exponent, rtol=0.02), "alpha comes down from the exponent, but 1/alpha stands in front: both cancel."
+    yield differs(answer, BALANCE * BETA_NEG, rtol=0.02), "That is with beta_neg = 1 in the exponent. It stands there, too, and makes the exponential fall 256 times as fast."
+    yield differs(answer, BALANCE / PIXELS, rtol=0.02), "The scale is missing in the exponent: every ELBO is divided by the number of pixels, 1,024."
+    yield differs(answer, math.log(BETA_NEG / PIXELS) / exponent, rtol=0.02), "The scale stands before both KLs: in the pull as well as in the push. It cancels outside of the exponent."
+    yield differs(answer, 3 * BALANCE, rtol=0.02), "These images are gray: one channel, 1 x 32 x 32 numbers."
+    yield differs(answer, BALANCE / math.log(2), rtol=0.02), "KLs here are in nats: take the natural logarithm."
+    yield differs(answer, BALANCE / math.log(10), rtol=0.02), "log is the natural logarithm here, not the decimal one."
+    yield differs(answer, -BALANCE, rtol=0.02), "A KL is never negative: look at the sign in the exponent."
+    yield close(answer, BALANCE, rtol=0.004, atol=0.015), "Not {got:g}. Solve 256 x exp(-2 x 256 / 1024 x KL) = 1."
 
 
 # The runs of 8.3. The notebook shows their curves before it says which is which.

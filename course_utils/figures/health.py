@@ -24,12 +24,13 @@ HINGE = {"hinge": (COLORS["purple"], "-", "both hinges")}
 
 @styled
 def soft_threshold(
-    betas: Sequence[float], scale: float, *, alpha: float = 2.0, reach: float = 30.0, marks: Mapping[str, float] | None = None,
-    title: str = "Who passes as real",
+    betas: Sequence[float], scale: float, *, alpha: float = 2.0, beta_kl: float = 1.0, reach: float = 30.0,
+    marks: Mapping[str, float] | None = None, title: str = "Who passes as real",
 ) -> CourseFigure:  # fmt: skip
     """Left expELBO of an image without error over its KL, a line per beta_neg; right how hard the encoder pushes such an image.
 
-    The push is minus the derivative of expELBO / alpha by the KL. marks: KLs to mark, by name, in nats."""
+    The push is minus the derivative of expELBO / alpha by the KL; the dashed line is how hard a real image's KL is pulled down.
+    marks: KLs to mark, by name, in nats."""
     if not betas or scale <= 0:
         raise reject("betas, scale", (tuple(betas), scale), "one or more betas, and a scale above 0")
     kl, facts = np.linspace(0, reach, 301), []
@@ -40,6 +41,9 @@ def soft_threshold(
         left.plot(kl, passed, color=color, label=f"β_neg = {beta:g}")
         right.plot(kl, scale * beta * passed, color=color)
         facts.append(f"beta_neg {beta:g}: {passed[kl.searchsorted(1)]:.2g} at 1 nat, {passed[kl.searchsorted(10)]:.2g} at 10")
+    right.axhline(scale * beta_kl, color=INK, ls="--", lw=1.2)
+    pull = {"xytext": (-2, 3), "textcoords": "offset points", "size": 8, "ha": "right"}
+    right.annotate("pull on a real image's KL", (reach, scale * beta_kl), **pull)
     for name, value in (marks or {}).items():
         for axes in (left, right):
             axes.axvline(value, color=MUTED, ls=":", lw=1.2)

@@ -12,7 +12,7 @@
 # prerequisites:
 #   - chapter 02 (the ELBO, and the importance-weighted bound)
 #   - chapter 04 (a game of two players, and modes)
-# checkpoints: [vae_8-gaussians_s0, intro-vae_8-gaussians_s0, soft-intro-vae_8-gaussians_s0, vae_two-spirals_s0, intro-vae_two-spirals_s0, soft-intro-vae_two-spirals_s0, vae_checkerboard_s0, intro-vae_checkerboard_s0, soft-intro-vae_checkerboard_s0, vae_rings_s0, intro-vae_rings_s0, soft-intro-vae_rings_s0]
+# checkpoints: [vae_8-gaussians_s0, intro-vae_8-gaussians_s0, soft-intro-vae_8-gaussians_s0, vae_rings_s0, soft-intro-vae_rings_s0]
 # modes:
 #   LOAD: loads the shipped models (under a minute on two CPU cores)
 #   FAST: trains each of the twelve models for 400 steps (some 4 minutes; hardly a density is recognized then)
@@ -34,7 +34,7 @@ from course_utils.figures import introspective as drawn
 from course_utils.figures import plane as plane_figures
 from course_utils.methods import VAE, SoftIntroVAE
 from course_utils.methods.intro_vae import hinge
-from course_utils.metrics import generate_points, model_density, prior_density, real_against_real, score
+from course_utils.metrics import model_density, prior_density, real_against_real, score
 from course_utils.metrics.published import published_divergences, published_gnelbo
 
 METHODS = {"VAE": "vae", "IntroVAE": "intro-vae", "Soft-IntroVAE": "soft-intro-vae"}
@@ -47,16 +47,12 @@ METHODS = {"VAE": "vae", "IntroVAE": "intro-vae", "Soft-IntroVAE": "soft-intro-v
 # a third network.
 
 # %% tags=["figure"]
-def load(name):
-    """The three models of a density, in the notebook's MODE."""
-    return {label: recipes.obtain(f"{method}_{name}_s0", MODE) for label, method in METHODS.items()}
+def load(name, methods=METHODS):
+    """The models of a density, in the notebook's MODE."""
+    return {label: recipes.obtain(f"{METHODS[label]}_{name}_s0", MODE) for label in methods}
 
-def draw(model, n=20_000):
-    """n samples of a model: (n, 2)."""
-    return torch.cat(list(generate_points(model, n)))
-
-models = {"8-gaussians": load("8-gaussians")}
-samples = {"8-gaussians": {label: draw(model) for label, model in models["8-gaussians"].items()}}
+models = load("8-gaussians")
+samples = {"8-gaussians": {label: snapshots.drawn(model) for label, model in models.items()}}   # 20,000 points of each: (20000, 2)
 plane_figures.plane_samples(samples, title="Decoded noise of three models")
 
 # %% [markdown]
@@ -82,7 +78,7 @@ plane_figures.plane_samples(samples, title="Decoded noise of three models")
 # encoders, everywhere in the plane:
 
 # %% tags=["figure"]
-drawn.judge_maps(models, title="What the encoders think of each place")
+drawn.judge_maps({"8-gaussians": models}, title="What the encoders think of each place")
 
 # %%
 truth = density("8-gaussians")
@@ -95,7 +91,7 @@ def judged(model, x):
 
 rows = [
     {"encoder of": label, "real points": judged(model, real), "its own fakes": judged(model, samples["8-gaussians"][label]), "points anywhere": judged(model, elsewhere)}
-    for label, model in models["8-gaussians"].items()
+    for label, model in models.items()
 ]
 figures.metric_table(rows, caption="Mean KL in nats")
 
@@ -203,7 +199,7 @@ def decoder_loss(encode, x, rec, fake, *, beta_rec, beta_kl, scale):
     return scale * (beta_rec * error + beta_kl * pulled)
 
 # %%
-soft = models["8-gaussians"]["Soft-IntroVAE"]
+soft = models["Soft-IntroVAE"]
 student = copy.deepcopy(soft).requires_grad_(True)
 some = truth.sample(512, torch.Generator().manual_seed(2))
 rec, fake = (student.decoder(z).detach().requires_grad_() for z in (student.encode(some).mean, torch.randn(512, 2, generator=torch.Generator().manual_seed(3))))
@@ -373,8 +369,8 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 # each:
 
 # %% tags=["figure"]
-models |= {name: load(name) for name in PLANE if name not in models}
-samples |= {name: {label: draw(model) for label, model in models[name].items()} for name in PLANE if name not in samples}
+for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be ten times as large
+    samples[name] = {label: snapshots.obtain_samples(f"{method}_{name}_s0", MODE) for label, method in METHODS.items()}
 plane_figures.plane_samples(samples, title="Samples of three methods on four densities", shown=2000)
 
 # %%
@@ -451,14 +447,13 @@ SHOWN = "rings"
 shown_truth = density(SHOWN)
 held_out = shown_truth.sample(2000, torch.Generator().manual_seed(4))
 maps, found = {}, []
-for label, model in models[SHOWN].items():
+for label, model in load(SHOWN, ["VAE", "Soft-IntroVAE"]).items():
     fitted = (model.reconstruct(held_out) - held_out).square().mean().item()
     kinds = {"exp(ELBO)": model_density(model, shown_truth, "elbo", k=8, variance=fitted, bins=60),
              "importance weighted": model_density(model, shown_truth, k=32, variance=fitted, bins=60),
              "by its definition": prior_density(model, shown_truth, fitted, n=50_000, bins=60)}
     maps[label] = {"true density": shown_truth, **kinds}
     found.append({"model": label, "fitted variance": fitted} | {kind: grid.jsd(shown_truth) for kind, grid in kinds.items()})
-del maps["IntroVAE"]                                                # its numbers are in the table
 plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to ask for a density", bins=60)
 
 # %%

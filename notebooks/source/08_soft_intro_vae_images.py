@@ -110,12 +110,13 @@ for name, error, kl in (("a good sample", 5.0, 10.0), ("a bad one", 60.0, 20.0))
 # $\beta_\mathrm{neg}$ has to make up for the scale: a KL of ten nats, divided by 1,024, would be next to nothing in the exponent.
 
 # %% [markdown] tags=["exercise"]
-# A sample that the encoder and the decoder rebuild without any error has only its KL to give it away. At which KL, in nats, is its expELBO
-# just 1/2? Images have 1 x 32 x 32 pixels, $\alpha = 2$, $\beta_\mathrm{neg} = 256$. Answer with a number, to two decimals.
+# Take a fake that is rebuilt without any error: it has only its KL. $L_E$ **pulls** the KL of a real image down, with a slope that is the same
+# everywhere. It **pushes** the KL of a fake up, with a slope that fades as the KL grows. At which KL of the fake, in nats, are both slopes equally
+# large? Images have 1 x 32 x 32 pixels, $\alpha = 2$, $\beta_\mathrm{kl} = 1$, $\beta_\mathrm{neg} = 256$. Answer with a number, to two decimals.
 
 # %% tags=["exercise"]
 ### BEGIN SOLUTION
-answer_8_1 = 1.39
+answer_8_1 = 11.09
 ### END SOLUTION
 
 # %% tags=["check"]
