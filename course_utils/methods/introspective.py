@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import reject
-from ..networks.normalization import STATISTICS, batch_norms, estimate_statistics, renormalize, use_statistics
+from ..networks.normalization import NORMS, STATISTICS, batch_norms, estimate_statistics, renormalize, use_statistics
 from .autoencoder import AutoencoderConfig, sse
 from .base import Posterior, evaluating
 from .vae import VAE
@@ -25,8 +25,6 @@ from .vae import VAE
 # Batches from which batch norm's statistics for eval mode are estimated, and pixels in each: 128 images of 64x64 or
 # smaller, fewer of larger ones, so that they fit where training did.
 ESTIMATION_BATCHES, ESTIMATION_PIXELS = 40, 1 << 19
-# Of each choice of `norm`: what the encoder has, and what the decoder has.
-NETWORK_NORMS = {"batch": ("batch", "batch"), "group": ("group", "group"), "mixed": ("group", "batch")}
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ class IntrospectiveConfig(AutoencoderConfig):
     widths: tuple[int, ...] = ()
     """channels of each stage, () for the network's own: 64, 128, 256; of mlp, units of each layer, 256, 256, 256, 256"""
     norm: str = "batch"
-    """what stands where the networks have BatchNorm: batch; group (each image by itself, the same in train and eval mode);
-    mixed, a judge that sees each image by itself: group in the encoder, batch in the decoder"""
+    """what stands where the network has BatchNorm: batch, or group (slower to train, the same in train and eval mode)"""
     statistics: str = "estimated"
     """what batch norm uses in eval mode: estimated (measured for it before each evaluation) or running (BatchNorm's own,
     with which samples collapse); no effect on training"""
@@ -56,7 +53,7 @@ class IntrospectiveConfig(AutoencoderConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, allowed in (("norm", tuple(NETWORK_NORMS)), ("statistics", STATISTICS)):
+        for name, allowed in (("norm", NORMS), ("statistics", STATISTICS)):
             if getattr(self, name) not in allowed:
                 raise reject(name, getattr(self, name), allowed)
         self.check_weights("beta_rec", "beta_kl")
@@ -82,8 +79,9 @@ class Introspective(VAE):
 
     def __init__(self, config: IntrospectiveConfig, data_shape):
         super().__init__(config, data_shape)
-        for network, norm in zip((self.encoder, self.decoder), NETWORK_NORMS[config.norm], strict=True):
-            use_statistics(renormalize(network, norm), config.statistics)
+        for network in (self.encoder, self.decoder):
+            use_statistics(renormalize(network, config.norm), config.statistics)
+        self.apart = bool(batch_norms(self))
 
     def step(self, x, update):  # x: (B, C, H, W)
         x = self.to_network(self.check_images(x))
@@ -109,11 +107,11 @@ class Introspective(VAE):
 
     def each_image(self, decoder: nn.Module, z: Tensor) -> Tensor:
         """The images of two batches of codes, one after the other: (2B, Z) -> (2B, C, H, W)."""
-        return torch.cat([self.images(decoder, half) for half in z.chunk(2)]) if batch_norms(decoder) else self.images(decoder, z)
+        return torch.cat([self.images(decoder, half) for half in z.chunk(2)]) if self.apart else self.images(decoder, z)
 
     def each_posterior(self, x: Tensor) -> Posterior:
         """q(z|x) of two batches of images, one after the other: (2B, C, H, W) -> (2B, Z)."""
-        if not batch_norms(self.encoder):
+        if not self.apart:
             return self.posterior(x)
         first, second = (self.posterior(half) for half in x.chunk(2))
         return Posterior(torch.cat([first.mean, second.mean]), torch.cat([first.logvar, second.logvar]))
@@ -124,7 +122,7 @@ class Introspective(VAE):
         The encoder's over real images, because eval mode encodes these. The decoder's over samples of the prior: over codes
         of real images, or both, samples are further from the data than train mode's, while reconstructions gain little.
         images: a set with `floats(index)`, the training images. No weight changes, and no random state of anybody's."""
-        if not batch_norms(self):
+        if not self.apart:
             return
         generator = torch.Generator().manual_seed(seed)
         size = min(128, max(8, ESTIMATION_PIXELS // math.prod(self.data_shape[1:])))

@@ -10,12 +10,11 @@ from course_utils.training.loop import Updater
 from course_utils.training.parts import make_fabric
 
 DOUBLE = torch.float64
-# Networks: (shape of the data, configuration). Batch norm, which mixes images, in both networks or in the decoder, and two
-# kinds that do not. The decoders of images double a grid of 4 and one of 8, which are two ways to compute it.
+# Networks: (shape of the data, configuration). Batch norm, which mixes images, and two kinds that do not. The decoders of
+# images double a grid of 4 and one of 8, which are two ways to compute it.
 NETWORKS = {
     "batch": ((3, 16, 16), {"widths": (8, 16), "latent_dim": 3}),
     "group": ((3, 16, 16), {"widths": (8, 16), "latent_dim": 3, "norm": "group"}),
-    "mixed": ((3, 16, 16), {"widths": (8, 16), "latent_dim": 3, "norm": "mixed"}),
     "points": ((2,), {"network": "mlp", "widths": (16, 16), "latent_dim": 2}),
 }
 PLAYERS = ("encoder", "decoder")

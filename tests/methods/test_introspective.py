@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from introspective_helpers import DOUBLE, NETWORKS, build, data, draw, fixed_noise, loops_updater
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from toys import fit_until, images, same, terms_of, tiny_run, weights
 
@@ -250,18 +249,6 @@ def test_without_batch_norm_there_is_nothing_to_estimate(method, network):
     assert same(weights(model), before) and not any(isinstance(m, BatchNorm) for m in model.modules())
     x = data(model)
     torch.testing.assert_close(model.encoder(x), model.eval().encoder(x))  # train and eval mode are one
-
-
-@each_method
-def test_a_judge_without_batch_norm_beside_a_decoder_with_it(method):
-    model, train = build(method, "mixed", torch.float32), images(64, SHAPE)
-    for network, kind in ((model.encoder, nn.GroupNorm), (model.decoder, BatchNorm)):
-        assert {type(m) for m in network.modules()} & {BatchNorm, nn.GroupNorm} == {kind}
-    before, x = weights(model), train.floats()[:6]
-    model.prepare_evaluation(train)
-    changed = {name for name, value in weights(model).items() if not torch.equal(value, before[name])}
-    assert changed and all(name.startswith("decoder.") and "estimated" in name for name in changed)
-    torch.testing.assert_close(model.encoder(x), model.eval().encoder(x))
 
 
 # In the loop
