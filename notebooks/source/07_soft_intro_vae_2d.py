@@ -23,11 +23,12 @@
 import copy
 import inspect
 import math
+import statistics
 
 import torch
 from torch.distributions import MultivariateNormal
 
-from course_utils import checkpoints, figures, recipes, snapshots, widgets
+from course_utils import checkpoints, figures, recipes, snapshots, stability, widgets
 from course_utils.data.points import PLANE, density, points
 from course_utils.exercises import check, progress
 from course_utils.figures import introspective as drawn
@@ -509,6 +510,24 @@ for label, runs in curves.items():
     rows.append({"method": label, "JSD, median": jsd.median().item(), "smallest": jsd.min().item(), "largest": jsd.max().item(),
                  "share within, median": within.median().item()})
 figures.metric_table(rows, digits=3, best={"JSD, median": "min", "share within, median": "max"}, caption=f"At the end of five runs each; real points score {floor:.2g}")
+
+# %% [markdown]
+# And how often does a game fail altogether? Twenty short runs of small networks on the 8 Gaussians and five on Fashion-MNIST (chapter 08), at
+# ten times the usual rate, so that what can break does. *Diverged* means that a loss was no number any more. (A recorded table, made by
+# `python -m course_utils.stability` in some ten minutes.)
+
+# %%
+rows = []
+for dataset, method in stability.OWN:
+    runs = [run for run in stability.recorded() if (run["dataset"], run["method"]) == (dataset, method)]
+    ended = [run for run in runs if not run["diverged"]]
+    row = {"data": dataset, "method": method, "runs": len(runs), "diverged": len(runs) - len(ended)}
+    if dataset == stability.PLANE:
+        row |= {"all 8 modes": sum(run["modes"] == 8 for run in ended), "JSD, median": statistics.median(run["jsd"] for run in ended)}
+    else:
+        row |= {"squared error, median": statistics.median(run["sse"] for run in ended)}
+    rows.append(row)
+figures.metric_table(rows, digits=3, caption="Short runs of several seeds")
 
 # %% [markdown]
 # ## Health, and what breaks
