@@ -9,7 +9,6 @@ from course_utils.data.cells import cell_masses
 from course_utils.data.points import PLANE, density
 from course_utils.errors import CourseError
 from course_utils.figures import plane, to_png
-from course_utils.games import Film
 from course_utils.metrics import score
 from course_utils.metrics.density import GridDensity
 
@@ -24,14 +23,6 @@ def words(figure):
 
 def dots(axes):
     return np.asarray(axes.collections[0].get_offsets())
-
-
-def film(name="rings", frames=7):
-    made = Film(density(name))
-    for i in range(frames):
-        made.steps.append(1000 * (i + 1))
-        made.fakes.append(drawn(name, 500, i) + i)
-    return made
 
 
 def test_samples_stand_beside_their_density():
@@ -74,16 +65,6 @@ def test_maps_are_bright_where_the_density_is_high():
     assert np.asarray(true.get_array()).sum() * 0.04**2 == pytest.approx(1, abs=1e-9)
 
 
-def test_snapshots_show_the_frames_asked_for():
-    films = {"a": film(), "b": film("8-gaussians")}
-    figure = plane.plane_snapshots(films, title="Training")
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["step 1,000", "step 3,000", "step 4,000", "step 5,000", "step 7,000"] * 2  # rounded to even
-    np.testing.assert_allclose(dots(figure.axes[4]), films["a"].fakes[-1].numpy())
-    two = plane.plane_snapshots(film(), [0, 6])
-    assert len(two.axes) == 2 and "step 1000: JSD" in two.course_alt and "step 7000" in words(two).replace(",", "")
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -91,8 +72,6 @@ def test_snapshots_show_the_frames_asked_for():
         (lambda: plane.plane_samples({"rings": {}}), "samples"),
         (lambda: plane.plane_samples({"ring": {"VAE": drawn("rings")}}), "Did you mean 'rings'"),
         (lambda: plane.plane_densities({}), "maps"),
-        (lambda: plane.plane_snapshots({}), "films"),
-        (lambda: plane.plane_snapshots(Film(density("gaussian"))), "two-dimensional"),
     ],
 )
 def test_bad_input(make, message):

@@ -1,4 +1,4 @@
-"""Figures of the plane (chapter 07): samples beside the true density, densities as maps, snapshots over the training."""
+"""Figures of the plane (chapter 07): samples beside the true density, and densities as maps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ..data.cells import cell_edges, cell_masses
 from ..data.densities import Density
 from ..data.points import density
 from ..errors import reject
-from ..games import Film
 from ..metrics.density import GridDensity
 from ..metrics.divergence import typical_cells
 from ..metrics.plane import real_against_real, score
@@ -87,29 +86,6 @@ def plane_densities(
     return with_alt(figure, f"{title}. Densities over the plane as maps. {'; '.join(facts)}.".lstrip(". "))
 
 
-@styled
-def plane_snapshots(
-    films: Film | Mapping[str, Film], shown: Sequence[int] = (), *, title: str = "", dots: int = DOTS
-) -> CourseFigure:
-    """Samples at some steps of a run, a row for each film, with the region and the numbers of `plane_samples`.
-
-    shown: numbers of frames; default five, evenly, the first and the last among them."""
-    films = films if isinstance(films, Mapping) else {"": films}
-    if not films or any(film.density.shape != (2,) for film in films.values()):
-        raise reject("films", list(films) or "none", "films of two-dimensional games")
-    count = min(len(film.steps) for film in films.values())
-    shown = list(shown) or sorted({round(i) for i in np.linspace(0, count - 1, 5)})
-    figure, panels = _small_multiples(len(films), len(shown), title, titled_rows=len(films))
-    facts = []
-    for row, (name, film) in zip(panels, films.items(), strict=True):
-        for axes, i in zip(row, shown, strict=True):
-            found = draw_samples(axes, film.fakes[i], film.density, dots)
-            facts.append(f"{name} step {film.steps[i]}: {_words(found)}".lstrip())
-        _head(row, [f"step {film.steps[i]:,}" for i in shown])
-        row[0].set_ylabel(name)
-    return with_alt(figure, f"{title}. Samples at some steps of training as dots. {'; '.join(facts)}.".lstrip(". "))
-
-
 def draw_samples(axes, samples: Tensor, truth: Density, dots: int = DOTS) -> dict[str, float]:
     """Samples (N, 2) as dots over the density's typical region, their score below; returns the score."""
     window, region = truth.window, typical_cells(truth).T.numpy()
@@ -136,10 +112,10 @@ def square(axes, window: float, note: str = "") -> None:
     axes.spines[:].set_color("#BBBBBB")
 
 
-def _small_multiples(rows: int, columns: int, title: str, titled_rows: int = 1):
+def _small_multiples(rows: int, columns: int, title: str):
     """An empty figure of square panels, with room below each for two lines of text and above some rows for a title."""
     side = (WIDTH - 40) // max(columns, 3)
-    figure = new_figure(min(WIDTH, 60 + side * columns), 12 + (side + 42) * rows + 26 * titled_rows + 26 * bool(title))
+    figure = new_figure(min(WIDTH, 60 + side * columns), 38 + (side + 42) * rows + 26 * bool(title))
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     if title:
         figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
@@ -163,4 +139,4 @@ def _words(found: Mapping[str, float], between: str = ", ") -> str:
     return f"JSD {found['jsd']:.3g}{between}{100 * found['within']:.1f} % within"
 
 
-__all__ = ["draw_samples", "plane_densities", "plane_samples", "plane_snapshots", "square", "true_density"]
+__all__ = ["draw_samples", "plane_densities", "plane_samples", "square", "true_density"]
