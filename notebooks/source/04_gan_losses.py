@@ -143,8 +143,9 @@ print(f"the trained critic's   {reached:.4f} nats, on 100,000 new points of each
 game_figures.best_answer(line[:, 0], p_x, q_x, best, trained, title="A critic against fakes that stand still")
 
 # %% [markdown]
-# So a good critic knows the *ratio* of two densities, without knowing either of them. And against a perfect critic the generator would
-# minimize the Jensen-Shannon divergence. (In practice the critic is neither perfect nor still; the game is what was filmed above.)
+# So a good critic knows the *ratio* of two densities, without knowing either of them. And against a perfect critic the generator of this
+# game, which wants the opposite of the critic's loss, would minimize the Jensen-Shannon divergence. (In practice the critic is neither
+# perfect nor still; the game is what was filmed above.)
 #
 # ## Five losses
 #
@@ -228,11 +229,12 @@ for step in range(301):
     LOSSES["minimax"].critic(still.critic(batch), still.critic(fakes)).backward()
     adam.step()
     adam.zero_grad()
-gan_figures.gradient_sizes(list(when), sizes, title="The better the critic, the less minimax has to say")
+gan_figures.gradient_sizes(list(when), sizes, title="A critic that trains alone: minimax stays small, the others explode")
 
 # %% [markdown]
-# Against the same critic, the other gradients grow longer than minimax's by orders of magnitude. (Adam divides a gradient by its running size. That hides a small
-# gradient, until it is small beside the noise of the batch.)
+# All five see the same critic. The better it gets, the longer the other gradients grow. Minimax's goes up and down and stays small, in
+# the end shorter than the others by orders of magnitude. (Adam divides a gradient by its running size. That hides a small gradient,
+# until it is small beside the noise of the batch.)
 #
 # ## Who sees which loss
 #
@@ -241,7 +243,7 @@ gan_figures.gradient_sizes(list(when), sizes, title="The better the critic, the 
 # %% [markdown] tags=["exercise"]
 # A colleague writes the loop anew. Each network has an optimizer of its own, each optimizer steps and then clears its gradients. The
 # fakes do find a mode, but they never spread. The printed numbers say more: just before the *generator's* backward pass, its weights
-# should hold no gradient, and they do. Run this cell and the one below it, find the mistake in the loss, and mend it.
+# should hold no gradient, yet they hold one. Run this cell and the one below it, find the mistake in the loss, and mend it.
 
 # %% tags=["exercise"]
 def critic_loss(critic, real, fake):
@@ -369,8 +371,9 @@ for step in range(401):
 check("4.5")
 
 # %% [markdown]
-# A game with swapped labels, fakes aimed at 1 in both players' losses, "still trains": it is the same game with the sign of the logit
-# turned. That a network trains does not show that its loss is right.
+# A game with swapped labels trains, too: the critic aims fakes at 1 and reals at 0, and the generator aims its fakes at 0. It is the same
+# game with the sign of the logit turned. Swap them in *one* player's loss, and there is no game any more: both want the same for the
+# fakes, and help each other to get it. Each network still learns. That a network trains does not show that its loss is right.
 #
 # ## What breaks: a critic in a hurry
 #
@@ -382,9 +385,10 @@ hurried = {"equal rates": films["non-saturating"], "critic 10 x faster": one_dim
 game_figures.game_frames(hurried, title="One flag apart")
 
 # %% [markdown]
-# The fast critic is sure about the mode without fakes. But a fake learns only from the slope of $D$ *where it is*, and between the modes
-# this critic makes a cliff, with hardly any slope at its foot. So the fakes stay in one mode: a **mode collapse**, in a game in which the critic does its job very
-# well. A better critic is not a better teacher.
+# The fast critic is sure about the mode without fakes. But a fake learns only from the slope of $D$ *where it is*. This critic makes a
+# cliff just beyond the last fake, at the right edge of the fakes. On their side of it $D$ is low, and at step 400 it even falls toward
+# the cliff: such a slope sends the fakes back. So they stay in one mode: a **mode collapse**, in a game in which the critic does its job
+# very well. A faster critic is not a better teacher.
 #
 # ## Two dimensions: counting modes
 #
@@ -437,7 +441,7 @@ figures.metric_table([{"loss": loss, "claim": claim, **{f"{rate} rate": seen[los
 # Three readings of this table:
 #
 # - **Compare the two columns of a line before you compare two lines.** Nothing changes between the columns but the rates. With rates that
-#   fall to zero the original game covers all modes in every run, and the three other games without a penalty nearly all. With constant
+#   fall to zero the original game and LSGAN cover all modes in every run, non-saturating and hinge nearly all. With constant
 #   rates no loss keeps all eight in every run, and the original game ends at one mode or none, as the claim says.
 # - **A last number is one moment of a game.** Follow the lines of the second row: modes that were found are lost again. The original game
 #   happens to end at a low point; a hundred steps earlier it covered several times as many, and would have looked more like the others.
@@ -494,10 +498,11 @@ figures.metric_table([ends(loss, seed) for loss in LOSSES for seed in (0, 1)], b
 # Read each panel from its star to its end. Where the line climbs after the star, the last number tells of a worse generator than the
 # run once had. Where the two seeds of a loss lie apart, one run of it shows little.
 #
-# A report on a course assignment (birds at 32 x 32) gives such last numbers: 146 for the original game, 53 for LSGAN. But its own plot shows the
-# first run passing 49 some thousand steps earlier, and collapsing after it. The last numbers say that one loss is nearly three times worse; the
-# curve says that its run was stopped too late. *A curve shows a collapse that a last number hides.* And it hides it either way: a run that is
-# stopped just before its collapse looks as good as one that would never collapse.
+# A story, as it was reported; we have not checked it. A report on a course assignment (birds at 32 x 32) gives such last numbers: 146 for
+# the original game, 53 for LSGAN. But its own plot shows the first run passing 49 some thousand steps earlier, and collapsing after it.
+# The last numbers say that one loss is nearly three times worse; the curve says that its run was stopped too late. *A curve shows a
+# collapse that a last number hides.* And it hides it either way: a run that is stopped just before its collapse looks as good as one that
+# would never collapse.
 #
 # To choose the best point afterward is no way out: the smallest of many noisy measurements is too small by chance. Chapter 05 comes back to it.
 # Here are samples of the last step of each loss, from the same noise:
@@ -513,16 +518,31 @@ figures.samples(five, 12, columns=12, title="The same noise, after the last step
 # ### Does the critic know real images, or *these* images?
 #
 # The critic has seen each training image several times. If it knows what real garments look like, it gives held-out garments the
-# same logits; if it has learned its training images by heart, it does not.
+# same logits; if it has learned its training images by heart, it does not. The figure shows the recorded logits of the whole run. The
+# table asks the critics of the last step, each image by itself.
 
 # %% tags=["figure"]
+@torch.no_grad()
+def logits(model, images):
+    return torch.cat([model.critic(model.to_network(part)) for part in images.split(250)])   # (N,)
+
+asked = {"training images": data.load("fashion-mnist-mini", "train").floats(range(500)), "held-out images": test.floats(range(500))}
+rows = []
+for loss, model in five.items():
+    given = {kind: logits(model, x) for kind, x in (asked | {"fakes": model.sample(500, torch.Generator().manual_seed(0))}).items()}
+    rows.append({"loss": loss, **{kind: d.mean().item() for kind, d in given.items()}, "spread of held-out": given["held-out images"].std().item()})
+print(figures.metric_table(rows, digits=3, caption="Mean logits of 500 images of each kind, after the last step (seed 0)"))
 gan_figures.critic_scores({loss: runs[0] for loss, runs in curves.items()}, title="Logits over the steps: training images, held-out images, fakes")
 
 # %% [markdown]
-# Compare the lines within a panel, not between panels: the losses do not share a scale. The solid line is a mean over many steps, the two
-# others show single moments. They rise and fall together, because the critic shifts all its logits as it likes. If the dashed line stayed
-# *below* the solid one, the critic would know its training images by heart. Where dashed and orange part, the critic tells real from fake;
-# where they meet, it can only guess.
+# Compare within a panel or a row, not between them: the losses do not share a scale. In the figure the dashed line often lies below the
+# solid one, in minimax for nearly the whole run. Does that critic know its training images by heart? Look at the fakes: their line is
+# down there as well. The critic shifts all its logits up and down as it likes. The solid line is a mean over many steps, which evens that
+# out; the two others show single moments, which do not. So only these two may be compared: where dashed and orange part, the critic
+# tells real from fake; where they meet, it can only guess.
+#
+# In the table all columns are of one moment. Compare the first two with the spread over images: training and held-out images get nearly
+# the same logits. These critics have not learned their training images by heart.
 #
 # ### A walk in two of 128 dimensions
 #
@@ -535,8 +555,9 @@ figures.show(gan_figures.latent_grid(five["wgan-gp"], 1.0))
 gan_figures.latent_grid(five["wgan-gp"], 3.0)
 
 # %% [markdown]
-# Neighbors are alike, so the generator is smooth. Two numbers of 128 change little as long as they are typical, as in $[-1, 1]$. Toward the
-# corners of the second grid they are three standard deviations away, and one garment turns into another.
+# Neighbors are alike, so the generator is smooth. But the two numbers do not count the same. `z[1]` closes the neckline, and does most of
+# that inside $[-1, 1]$. `z[0]` does almost nothing there, and little even three standard deviations away. Not every latent dimension
+# matters equally.
 #
 # ### Play
 #
@@ -553,7 +574,7 @@ widgets.InterpolationExplorer(five)
 # - Against fakes of density q the best critic is p / (p + q). It knows a ratio, and it changes as soon as the fakes move.
 # - Minimax stops pushing where the critic is sure. Non-saturating, LSGAN, WGAN-GP and hinge do not.
 # - Detach the fakes in the critic's step. Penalties are per sample: one eps, one length.
-# - A collapse is a failure of the game, not of a player: in one dimension a better critic caused it.
+# - A collapse is a failure of the game, not of a player: in one dimension a faster critic caused it.
 # - Compare losses with equal networks and steps, over seeds, as curves.
 #
 # **Next:** chapter 05 asks what a distance such as `fd_fashion` measures, and how easily it is measured wrong.
