@@ -56,8 +56,8 @@ image_rows({"real": test.floats(slice(0, 10)), **first}, title="Real, and six ti
 # ## The distance of two distributions
 #
 # Begin on a line. The real values have the distribution $\mathcal N(m_r, s_r^2)$, the generated ones, the **fakes**,
-# $\mathcal N(m_f, s_f^2)$. Move the first onto the second, each bit of it as little as possible. The mean of the *squared* way is the
-# price. On a line the cheapest plan keeps the order: the smallest value goes to the smallest, the largest to the largest. For two
+# $\mathcal N(m_f, s_f^2)$. Move the first onto the second, each bit of it as little as possible. The mean *squared* distance moved is
+# the price. On a line the cheapest plan keeps the order: the smallest value goes to the smallest, the largest to the largest. For two
 # normal distributions that is a shift and a stretch, and the price is
 #
 # $$d = (m_r - m_f)^2 + (s_r - s_f)^2$$
@@ -75,7 +75,7 @@ for name, (m, s) in pairs.items():
 measuring.densities({name: (measuring.REAL["one peak"], m, s) for name, (m, s) in pairs.items()}, title="Real: mean 0, width 1", columns=5)
 
 # %% [markdown]
-# A shift by two costs as much as a stretch by two. Both are mistakes of a generator: a shift is *wrong* values, a small width is too
+# A shift by two costs as much as a width larger by two. Both are mistakes of a generator: a shift is *wrong* values, a small width is too
 # little *variety*.
 #
 # ### Play
@@ -199,7 +199,7 @@ check("5.3")
 #
 # Now measure the same sets of images twice: in pixels, and in features. (Pixels are those of pictures halved in size, 16 x 16 = 256
 # numbers.) Beside other real images and two generators there are two sets that were made on purpose: real images, moved to the side by two
-# pixels; and *normal noise* with exactly the mean and the covariance of real pixels, cut to the range from 0 to 1. Decide before you run
+# pixels; and *normal noise* drawn with the mean and the covariance of real pixels, then cut to the range from 0 to 1. Decide before you run
 # the cell: which of these two will be nearer to real images in pixels, and which in features?
 
 # %% tags=["figure"]
@@ -228,8 +228,9 @@ rows = [{"images": name, "in pixels": score_of(small(images), in_pixels), "in fe
 figures.metric_table(rows, caption=f"Fréchet distances of {N:,} images from {len(reference):,} real ones")
 
 # %% [markdown]
-# In pixels the noise is nearer to real images than real images that were moved a little. In features it is the other way around. A
-# distance is as good as its features, and no better: what our classifier does not look at, this score does not see.
+# In pixels the noise is nearer to real images than real images that were moved a little. (It is not as near as other real images: cutting
+# it has changed its mean and covariance a bit.) In features it is the other way around. A distance is as good as its features, and no
+# better: what our classifier does not look at, this score does not see.
 #
 # ### The scores
 #
@@ -271,10 +272,10 @@ measuring.extrapolation(COUNTS, falling)
 # difference counts every error as distance. Between two sets of $N$ real images the means alone add $2\,\mathrm{tr}(C) / N$ on average,
 # and the covariances add their part. So
 #
-# - compare scores at equal numbers of images only, on both sides;
+# - compare two scores only if both used the same number of fakes and the same number of real images;
 # - the bias shrinks about as $1/N$: a straight line through the largest counts estimates the distance for infinitely many images
 #   (Chong and Forsyth 2020). For real images it should end near 0;
-# - with fewer images than features the covariance has no full rank, and the score means nothing.
+# - with fewer images than features the covariance has no full rank, and the bias is large.
 
 # %%
 for n in COUNTS:
@@ -348,7 +349,7 @@ misses = torch.cat([0.9 * torch.randn(32, 2, generator=generator), torch.tensor(
 measuring.balls(clusters, misses, k=3, title="Precision does not see what is missing, recall does")
 
 # %% [markdown] tags=["exercise"]
-# Write both. The distance of all pairs is `torch.cdist(a, b)`, `(N, D)`, `(M, D)` -> `(N, M)`. An image is not a neighbor of its own.
+# Write both. The distance of all pairs is `torch.cdist(a, b)`, `(N, D)`, `(M, D)` -> `(N, M)`. An image is not its own neighbor.
 
 # %% tags=["exercise"]
 def precision_and_recall(real, fake, k):
@@ -369,8 +370,8 @@ check("5.5")
 
 # %% [markdown]
 # One outlier among the real images has a huge ball, and fakes in it count as precise. **Density** and **coverage** (Naeem et al. 2020)
-# repair that: density counts in *how many* real balls a fake lies (divided by $k$, so it may exceed 1), coverage the share of real images with a fake
-# in *their own* ball.
+# repair that: density counts in *how many* real balls a fake lies (divided by $k$, so it may exceed 1), coverage the share of real images
+# with a fake in *their own* ball. Below, precision and recall use $k = 3$, density and coverage $k = 5$.
 #
 # Two sets that were made on purpose show what the numbers say: real images, *blurred*; and real images of *five of the ten classes*.
 
@@ -395,8 +396,9 @@ columns = {"name": "images", **{key: key for key in ("fd_fashion", "precision", 
 figures.metric_table(judged, columns, caption=f"{N:,} images against {N:,} real ones (fd_fashion: against {len(reference):,})")
 
 # %% [markdown]
-# Even a slight blur moves *every* image out of the region of real ones: all four numbers fall. Missing kinds leave precision and density
-# as they were, and cost recall and coverage alone: all is good, but not all is there. The Fréchet distance sees both mistakes, and does
+# After a slight blur only about half of the images still lie in the region of real ones: that is precision. Recall and coverage fall, too,
+# although no kind is missing. So read these two only where precision is high. Missing kinds leave precision and density as they were,
+# and cost recall and coverage alone: all is good, but not all is there. The Fréchet distance sees both mistakes, and does
 # not say which it was: compare the row of the VAE with that of the five classes. Now read the rows of the GANs: which of them fails in which
 # way?
 #
@@ -469,11 +471,12 @@ with torch.no_grad():
 cut = features_of((floats * 255).to(torch.uint8))                                             # .to() cuts off
 rows += [{"what happened to the images": name, "distance": score_of(part, exact)}
          for name, part in {"8 bit, rounded": features["hinge"][:1000], "8 bit, cut off": cut}.items()]
-figures.metric_table(rows, caption="Nothing was generated: the distance of 1,000 images from themselves")
+figures.metric_table(rows, caption="1,000 images after the change against the same images before it (last two rows: of the hinge GAN)")
 
 # %% [markdown]
-# Compare with the differences between generators in the tables above. Whatever is done to one side has to be done to the other. A
-# classic case are FIDs of images that were resized by two libraries, one with antialiasing and one without (Parmar et al. 2022).
+# Compare with the differences between generators in the tables above. Antialiasing is not the safer choice by itself: with it the halved
+# images end up *farther* away, because here it blurs more. What counts is that both sides are treated alike. A classic case are FIDs of
+# images that were resized by two libraries, one with antialiasing and one without (Parmar et al. 2022).
 #
 # ## Seeds and spreads
 #
@@ -500,15 +503,17 @@ for loss, seeds in recorded.items():
 figures.metric_table(rows, caption="fd_fashion of the last evaluation, and the lowest of all evaluations of a run")
 
 # %% [markdown]
-# Compare the two seeds of a loss with each other, and with the spread over samples above. An order of two losses that does not hold for both
-# seeds is chance. And the lowest of many evaluations is never above the last one: whoever reports the *best* score of a run reports luck
-# as well. Choose the checkpoint by one set of samples and real images, and report it on another.
+# Compare the two seeds of a loss with each other, and with the spread over samples above. An order of two losses that does not hold for
+# both seeds may be chance; and two seeds that agree prove little. And the lowest of many evaluations is never above the last one: whoever
+# reports the *best* score of a run reports luck as well. Choose the checkpoint by one set of samples and real images, and report it on
+# another.
 #
 # ## What breaks: one network in train mode
 #
-# Now a true story. A project published a score of 4.37 for a model. Somebody measured the same checkpoint with the standard tool and
-# got 25.86. In another project the two numbers were 49.3 and 98.1. Neither formula nor samples differed. In the first project's
-# script two networks could have been in train mode, the feature network and the generator; which of them mattered was never reported. We can find out, on ours.
+# Now a story, as it was reported; we have not checked it. A project published a score of 4.37 for a model. Somebody measured the same
+# checkpoint with the standard tool and got 25.86. In another project the two numbers were 49.3 and 98.1. Neither formula nor samples
+# differed. In the first project's script two networks could have been in train mode, the feature network and the generator; which of them
+# mattered was never reported. We can find out, on ours.
 #
 # In train mode **batch norm** subtracts the mean *of the batch* from each channel and divides by the standard deviation *of the batch*.
 # In eval mode it uses the running mean and deviation that were recorded while training. So in train mode what comes out for an image depends on the
@@ -569,11 +574,15 @@ figures.metric_table(story, caption=f"{STORY['checkpoint']}: {STORY['samples']:,
 right = story[0]["fd_fashion"]
 for row in story[1:]:
     print(f"generator in {row['generator']:5s} mode, feature network in {row['feature network']:5s} mode: {row['fd_fashion'] / right:.2f} times the right score")
+against = [precision_recall_density_coverage(part, features["hinge"][:1000])["precision"] for part in reference.split(1000)]
+print("in eval mode, precision of 1,000 hinge images against five sets of 1,000 real ones:", *(f"{value:.2f}" for value in against))
 
 # %% [markdown]
 # Read it like an experiment: from the first row to the second only the generator's mode changes, from the first to the third only the
-# feature network's. Whichever of the two moves the score more is the culprit *here*. Precision and recall are not spared either: neighbors are
-# looked for among the same spoiled features.
+# feature network's. Whichever of the two moves the score more is the culprit *here*. On our checkpoint the effect is smaller than in
+# the story. Precision is not spared either: neighbors are looked for among the same spoiled features. Recall cannot
+# fall: it is 0 in all four rows. (Why does this precision differ from that in the table of all generators? Other real images were
+# compared, and the last line shows what that does: this GAN draws a few kinds, so it matters much which real images lie near those.)
 #
 # **Why.** Batch norm in train mode gives each channel mean 0 and variance 1 over the batch, *whatever images are in it*. A batch of real
 # images comes out with these, and so does a batch of fakes: what sets the two apart is subtracted and divided away, layer by layer. Here are the
@@ -602,8 +611,9 @@ for name in (*models, "normal noise"):
 figures.metric_table(sorted(rows, key=lambda row: row["eval mode"]), caption="fd_fashion of 1,000 images, with the feature network in the right mode and in the wrong one")
 
 # %% [markdown]
-# The worse the images are, the more is hidden: what is wrong with *all* images of a set is in the batch's mean and deviation, and goes with
-# them. So the mistake does not only flatter. Look where the VAE stands in either column: it changes the *order*.
+# How much is hidden depends less on how bad the images are than on *what* is wrong with them. What all images of a set share, blur or
+# noise, is in the batch's mean and deviation, and goes with them. Kinds that are missing stay missing, and the GANs keep most of their
+# distance. So the mistake does not only flatter. Look where the VAE stands in either column: it changes the *order*.
 #
 # ## Stating a score
 #
@@ -625,7 +635,7 @@ for key, value in records[0].items():
 # - Low precision: images are not like real ones. High precision with low recall and coverage: whole kinds are missing.
 # - Scores do not see memorization. Look for the nearest training image, and compare with new real images.
 # - Report spreads over seeds, and not the best of many evaluations.
-# - One network in train mode can change a score more than any method does. `requires_grad_(False)` is not `.eval()`.
+# - One network in train mode can change a score by a factor of three, and the order of methods. `requires_grad_(False)` is not `.eval()`.
 #
 # **Next:** chapter 06 takes the features into the training itself: a VAE whose error is measured in a discriminator's features.
 #
