@@ -163,11 +163,11 @@ def gamma_runs(
             smooth = np.convolve(values, np.ones(window) / window, mode="valid")
             axes.plot(np.arange(len(values)), values, color=chosen[name], lw=0.8, alpha=0.3)
             axes.plot(np.arange(window - 1, len(values)), smooth, color=chosen[name], label=name)
-            facts.append(f"{name}, {label}: {smooth[0]:.3g} to {smooth[-1]:.3g}")
+            facts.append(f"{name}, {label}: {values[0]:.3g} to {smooth[-1]:.3g} (highest {values.max():.3g})")
         axes.set(xlabel="further step", title=label)
     panels[-1].legend(labelcolor=MUTED)
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    return with_alt(figure, f"Terms over further steps of training, a panel each. {'; '.join(facts)}.")
+    return with_alt(figure, f"Terms from the first to the last further step, a panel each. {'; '.join(facts)}.")
 
 
 __all__ = ["attribute_strips", "gamma_runs", "measured_copies", "paired_errors", "players"]

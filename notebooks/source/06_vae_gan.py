@@ -55,7 +55,7 @@ figures.reconstructions(models, some)
 
 # %% [markdown]
 # Look first, and read the numbers afterwards. Which row looks more like emoji? And which row has the smaller squared error? If your two
-# answers differ, the squared error does not measure what you see.
+# answers differ, the squared error does not measure what you see. (Neither row is sharp: both models are small.)
 #
 # ## Why the squared error blurs
 #
@@ -145,15 +145,19 @@ measures = {"squared error": squared_error, "L_feat": learned_distance}
 others = everything[torch.randperm(len(everything), generator=torch.Generator().manual_seed(0))]
 rows = []
 for name, measure in measures.items():
-    unit = measure(everything, others).mean()
-    rows.append({"measure": name} | {kind: (measure(everything, x).mean() / unit).item() for kind, x in copies_of(everything).items()})
+    unit, apart = measure(everything, others).mean(), {kind: measure(everything, x) for kind, x in copies_of(everything).items()}
+    rows.append({"measure": name} | {kind: (values.mean() / unit).item() for kind, values in apart.items()})
     rows[-1]["blurred / moved"] = rows[-1]["blurred"] / rows[-1]["moved by 1 pixel"]
+    rows[-1]["moved copy nearer"] = f"{(apart['moved by 1 pixel'] < apart['blurred']).float().mean():.0%}"
 print(figures.metric_table(rows, caption="Distance to the original; 1 is the distance between two different emoji"))
 drawn.measured_copies(some, copies_of(some), measures, title="The same two copies, measured twice")
 
 # %% [markdown]
-# Read the last column: above 1 a measure minds the blur more than the move. The squared error minds the move more, $L_\mathrm{feat}$
-# the blur, if only by a little. Nobody told the discriminator so. Blur gives painted pictures away, and it has learned to see what gives them away.
+# Read *blurred / moved*: above 1 a measure minds the blur more than the move, on average. The squared error minds the move more,
+# $L_\mathrm{feat}$ the blur, barely. The last column counts: under $L_\mathrm{feat}$ the moved copy is the nearer one for many more emoji,
+# and for many it still is not. And compare the two numbers for the move. In features the moved copy is *farther* from its original,
+# measured by the distance of two different emoji. So the order turns on average, and yet this small discriminator has not learned to
+# ignore place.
 #
 # ## Three players, three losses
 #
@@ -181,7 +185,7 @@ drawn.players()
 #
 # - **The encoder sees nothing of $L_\mathrm{GAN}$.** Its job is to describe the image, not to choose codes that flatter the decoder.
 # - **The discriminator sees nothing of $L_\mathrm{feat}$.** The cheapest way to make features of $x$ and $x_\mathrm{rec}$ agree is to
-#   make them say nothing. ("What breaks", below, lets it.)
+#   be blind to what sets the two apart. ("What breaks", below, lets it.)
 
 # %% [markdown] tags=["exercise"]
 # Write the decoder's loss. The feature loss of each image is given, and the logits of reconstructions and of samples. Use
@@ -370,8 +374,8 @@ figures.metric_table(rows, best={"squared error": "min", "L_feat": "min"}, capti
 drawn.paired_errors(errors, ("VAE", "VAE-GAN"), title="Each dot is a held-out emoji; below the line the VAE-GAN is nearer")
 
 # %% [markdown]
-# Each model wins in its own measure and loses in the other. The edges show what the numbers hide: the VAE buys its smaller squared error
-# by leaving edges out.
+# Each model wins in its own measure and loses in the other. Both lose edges, the VAE more of them. But some of the
+# VAE-GAN's edges are speckles that the original does not have. Look at its reconstructions again.
 #
 # Neither error can be the referee: each of them is the loss of one of the two. And the second one is measured with the VAE-GAN's *own*
 # discriminator, on which its decoder was trained. (Another VAE-GAN would have other features. Never compare $L_\mathrm{feat}$ between
@@ -384,7 +388,7 @@ figures.samples(models, 12, columns=12)
 
 # %% [markdown]
 # Look at the two rows with the two questions of chapter 05. Does a sample look like an emoji (precision)? Are they as different as emoji
-# are (recall)? Sharp is not yet right.
+# are (recall)? The first answer is short: neither row shows emoji yet. Both are small models. Sharp is not yet right.
 #
 # ## What gamma does
 #
@@ -393,7 +397,7 @@ figures.samples(models, 12, columns=12)
 # logit is one number.
 #
 # To see what it does, we take the trained model and *go on* training it for a moment, three times from the same weights, on the same
-# batches: with the gamma it was trained with, with none, and with a hundred times as much.
+# batches: with the gamma it was trained with, with none, and with a hundred times as much. The weights go on; the optimizers begin anew.
 
 # %% tags=["figure"]
 def go_on(gamma, steps=30, sees_feat=False):
@@ -426,9 +430,14 @@ drawn.gamma_runs({name: history for name, (_, history) in runs.items()}, {"sse":
 figures.reconstructions({"before": gan, **{name: model for name, (model, _) in runs.items()}}, some, title="Held-out emoji, after going on")
 
 # %% [markdown]
-# With $\gamma = 0$ nothing in the decoder's loss knows *which* image to paint, and its reconstructions drift away from the images. With a
-# hundred times the weight hardly anything changes. So at the gamma of this model $L_\mathrm{feat}$ has most of the say already: of the
-# two ends, a GAN whose encoder works for nothing and a VAE with another error, it is near the second. Gamma says where between them a model is.
+# First the jump at the start (the thin lines). It is there with the model's own gamma, too, so gamma does not make it: the optimizers have
+# just begun. RMSprop divides a gradient by its running size, this size starts at 0, and so the first steps are far too long. Compare the
+# runs with each other, not with step 0.
+#
+# With $\gamma = 0$ nothing in the decoder's loss knows *which* image to paint. Its reconstructions are thrown off, and come back only in
+# part. Does it at least fool the discriminator better? Not in 30 steps: $L_\mathrm{GAN}$ is about the same for the three. With a hundred
+# times the weight hardly anything changes. So at the gamma of this model $L_\mathrm{feat}$ has most of the say already: of the two ends,
+# a GAN whose encoder works for nothing and a VAE with another error, it is near the second. Gamma says where between them a model is.
 #
 # ## What breaks: a ruler that is paid for small numbers
 #
@@ -448,22 +457,25 @@ for name, model in (("as it should be", sound), ("sees L_feat", broken)):
     print(f"{name:16s} L_feat between two different emoji, on average: {feature_loss(a, b).mean():6.1f}")
 
 # %% [markdown]
-# $L_\mathrm{feat}$ falls as never before, and the reconstructions get worse. Two *different* emoji have come nearer to each other as well:
-# the features have begun to say less, and a small error in features that say nothing is worth nothing. A ruler must have no interest
-# in what it reads.
+# $L_\mathrm{feat}$ falls as never before, and the reconstructions stop improving. The features have not fallen silent: two *different*
+# emoji are almost as far apart as before. What they no longer see is what separates a picture from its reconstruction. That is the one
+# thing they were there for. A ruler must have no interest in what it reads.
 #
 # ## Attributes
 #
 # Sharper pictures were one promise of the paper; the other is that one can calculate with codes. Unicode says of many emoji which skin
-# tone, gender and hair they show, and draws the same person in several ways. Such **twins** differ in one attribute alone. An
-# **attribute vector** is the mean step from one twin to the other.
+# tone, gender and hair they show, and draws the same person in several ways. Such **twins** differ in one attribute alone, by their
+# description. An **attribute vector** is the mean step from one twin to the other.
+#
+# By their description: look at the shirts in the next picture. The men wear teal, the women purple. Shirt and gender are **confounded**:
+# whatever differs along with an attribute, the vector learns it, too. And so may a judge that has learned from such pictures.
 
 # %% tags=["figure"]
 people, shows, twins, _ = contrast(train, "gender", "woman", "man")
 rows_of = {key: [i for i, twin in enumerate(twins) if twin == key] for key in dict.fromkeys(twins)}
 pairs = [sorted(rows, key=lambda i: shows[i].item()) for rows in rows_of.values() if len(rows) == 2 and shows[rows].sum() == 1][:60:6]
 figures.image_grid(torch.cat([people.floats([pair[k] for pair in pairs]) for k in (0, 1)]), columns=len(pairs),
-                   title="Twins: a man above, a woman below, all else the same",
+                   title="Twins: a man above, a woman below",
                    alt="Ten pairs of emoji, above a man and below a woman in the same role and with the same skin tone.")
 
 # %% [markdown] tags=["exercise"]
@@ -507,6 +519,9 @@ start = names.index("woman elf: light skin tone")
 drawn.attribute_strips(models, test.floats(start), vectors, title="woman elf: light skin tone, with each vector added -2 to +2 times")
 
 # %% [markdown]
+# Read the strips. The gender vector mostly turns the shirt. The hair vector brings skin color and a face along: all its twins come from
+# one plain person, so it has never seen hair change on anybody else.
+#
 # ### Play
 #
 # One slider per attribute; set several at once. Try a picture that has no skin at all, such as the taxi: what does "darker skin" mean
@@ -567,9 +582,11 @@ figures.metric_table(rows, digits=2, caption="Shares. Judge on real and on recon
 
 # %% [markdown]
 # Read *edited* against *random*, never alone. A random step of the same length convinces the judge about as often as no step, so the rest
-# is the direction's merit. Then look to the left. Where the judge is unsure even of plain reconstructions, they have lost what it
-# looks for, and no edit can put it back for sure: man and woman often differ in a few pixels of hair, light and dark skin in a whole
-# face. Such a rate counts what the *judge* can see, of what the *model* can paint.
+# is the direction's merit. On skin tone the VAE edits better, on gender the two are about even, and so they are on the few pictures with
+# hair. So on these counts the VAE-GAN does not edit better.
+#
+# Then look to the left. On gender the judge errs on *real* pictures already; reconstructions cost it little more. Such a rate counts what
+# the *judge* can see of what the *model* can paint. And the judge may look at the shirt.
 #
 # ## Key points
 #
