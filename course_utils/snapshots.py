@@ -1,7 +1,7 @@
 """Films of training: what a model of points samples at some steps of a run, kept beside its curves (chapter 07).
 
 A long run keeps a file a frame in its folder, so that one that was killed and goes on has each frame once; `publish` binds
-them into one file, with many samples of the model at the end, a tenth of the size of its weights. A short one, played in a
+them into one file, with many samples of the model at the end: a sixth of the size of its weights. A short one, played in a
 notebook, is filmed in memory: `filmed`.
 """
 

@@ -2,8 +2,8 @@
 
     python -m course_utils.stability        plays all of them and writes the record, checkpoints/stability.json
 
-About ten minutes of one core; the same machine gives the same numbers again. The networks are small and the rates ten times
-the recipes', so that what can break does.
+About ten minutes of one core; the same machine gives the same numbers again. The networks are small and the rates five to
+ten times the recipes', so that what can break does.
 """
 
 from __future__ import annotations

@@ -162,9 +162,8 @@ BALANCE = math.log(BETA_NEG) * PIXELS / (ALPHA * BETA_NEG)  # the KL at which be
     ],
 )
 def answer_8_1(answer, fresh):
-    """A KL in nats, within 0.4 %: ten times that, in `differs`, still tells the known mistakes apart."""
     exponent = ALPHA * BETA_NEG / PIXELS  # of a nat
-    yield differs(answer, 0.0, atol=0.01), "At a KL of 0 the push is 256 times the pull: the slope of the exponential has beta_neg in front."
+    yield differs(answer, 0.0, rtol=1.0), "At a KL of 0 the push is 256 times the pull: the slope of the exponential has beta_neg in front."
     yield differs(answer, math.log(2) / exponent, rtol=0.02), "That is where expELBO is 1/2. What is asked for is its *slope*, beside that of a real image's KL."
     yield differs(answer, ALPHA * BALANCE, rtol=0.02), "You left out alpha: the exponent is *twice* the ELBO."
     yield differs(answer, math.log(BETA_NEG / ALPHA) / exponent, rtol=0.02), "The factor 1/alpha in front cancels: the slope of exp(-alpha u) / alpha is -exp(-alpha u)."
@@ -181,22 +180,22 @@ def answer_8_1(answer, fresh):
 
 # The runs of 8.3. The notebook shows their curves before it says which is which.
 PATIENTS = {"A": {"beta_kl": 0.0}, "B": {}, "C": {"beta_neg": 1.0}, "D": {"beta_neg": 16384.0}}
-SMALL = {"latent_dim": 16, "widths": (8, 16, 32)}
+SMALL = {"latent_dim": 16, "widths": (8, 16, 32), "norm": "group", "beta_neg": 128.0}
 
 
 def patient(letter: str) -> SoftIntroVAEConfig:
     """The configuration of one of the runs that 8.3 asks about: small networks, one flag apart."""
     if letter not in PATIENTS:
         raise reject("letter", letter, sorted(PATIENTS))
-    return SoftIntroVAEConfig(**SMALL, **PATIENTS[letter])
+    return SoftIntroVAEConfig(**SMALL | PATIENTS[letter])
 
 
 # Of each letter: what is wrong with its settings, and what shows it.
 SIGNS = {
-    "A": ("beta_kl = 0", "all three KLs grow far beyond those of a healthy run, real images' as well: nothing pulls them to the prior. expELBO falls out of the axis because of them"),
+    "A": ("beta_kl = 0", "all three KLs grow far beyond those of a healthy run, real images' as well: nothing pulls them to the prior. expELBO falls a hundred times lower because of them"),
     "B": ("all as it should be", "the KLs of reconstructions and samples lie a little above that of real images, and expELBO is neither near 1 nor below the axis"),
     "C": ("beta_neg = 1", "expELBO stays at the top of its axis: whatever the KLs do, they hardly enter it"),
-    "D": ("beta_neg = 16384", "expELBO is below its axis from the start, although the KLs are small, and the KL of fakes ends *below* that of real images: nobody pushes it up"),
+    "D": ("beta_neg = 16384", "expELBO is at the end of its axis or below from the start, although the KLs are small, and the KL of fakes ends *below* that of real images: nobody pushes it up"),
 }  # fmt: skip
 ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook asks for them
 

@@ -15,8 +15,8 @@ Curves = Mapping[str, np.ndarray]
 # Of each term: its color, its line, and its name in a legend. Real images, reconstructions and samples look alike everywhere.
 KLS = {
     "kl_real": (COLORS["blue"], "-", "real images"),
-    "kl_rec": (COLORS["orange"], "--", "reconstructions"),
-    "kl_fake": (COLORS["vermilion"], "-", "samples"),
+    "kl_rec": (COLORS["green"], "--", "reconstructions"),
+    "kl_fake": (COLORS["orange"], "-", "samples"),
 }
 PASSED = {"exp_elbo_rec": KLS["kl_rec"], "exp_elbo_fake": KLS["kl_fake"]}
 HINGE = {"hinge": (COLORS["purple"], "-", "both hinges")}

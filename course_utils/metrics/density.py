@@ -47,7 +47,10 @@ class GridDensity:
         return self.log_density.exp() * float(self.edges[1] - self.edges[0]) ** 2
 
     def jsd(self, truth: Density) -> float:
-        """Jensen-Shannon divergence to a density over the same window, in nats; no samples, so no floor."""
+        """Jensen-Shannon divergence to a density over the same window, in nats.
+
+        No samples, so no floor of theirs; but where cells are wide beside the density's details the midpoint rule has an error
+        of its own (the true density of rings, 60 bins: 0.003; 200 bins: 0)."""
         masses = torch.cat([self.masses.flatten(), self.masses.new_zeros(1)])
         return jsd(masses / masses.sum(), true_masses(truth, len(self.masses)))
 

@@ -48,7 +48,7 @@ def point_metrics(metrics: Sequence[str]) -> list[str]:
 def real_against_real(truth: Density, n: int, metrics: Sequence[str] = (ALL,), *, seeds: int = 10) -> dict[str, float]:
     """The floor: what n points of the density itself score, the mean of `seeds` draws, and their standard deviation as NAME_std.
 
-    A perfect model scores as much; one divergence below it is luck."""
+    A perfect model scores as much, and a JSD below it is luck. A KL can fall below it with a model that is too sharp."""
     if n < 1 or seeds < 2:
         raise reject("n / seeds", (n, seeds), "n 1 or more, seeds 2 or more")
     drawn = (truth.sample(n, torch.Generator().manual_seed(1000 + seed)) for seed in range(seeds))

@@ -209,7 +209,8 @@ RECIPES: dict[str, Recipe] = {
     "vae_fashion_introspective": _introspective(
         "soft-intro-vae", SoftIntroVAEConfig(warmup=1.0, **FASHION_NETS), "the game's networks, without the game"
     ),
-    # As published at 256 pixels, but for the margin, which stands well above the KL of real images (7 nats in a VAE).
+    # The published weights of the KLs; a margin well above the KL of real images (7 nats in a VAE), and ten times the published
+    # weight of the error, which is summed over 64 times fewer pixels.
     "intro_vae_fashion": _introspective(
         "intro-vae", IntroVAEConfig(beta_rec=0.5, margin=40.0, warmup=FASHION_WARMUP, **FASHION_NETS), "a hard threshold"
     ),

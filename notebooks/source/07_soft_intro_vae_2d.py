@@ -252,7 +252,7 @@ drawn.line_frames(lines, title="The same two networks, without and with a game")
 #
 # ### Play: the game in the plane
 #
-# These are the recorded runs of the first figure, filmed while they trained (a thousand samples a frame). Move the slider. When do the
+# These are the recorded runs of the first figure, filmed while they trained (500 samples a frame). Move the slider. When do the
 # modes appear, and when do the bridges between them go? Compare the three methods at the same frame.
 
 # %% tags=["widget"] alt="Panel with a menu of recorded runs and a slider over training time; samples are dots over the gray region of real points"
@@ -263,15 +263,15 @@ widgets.FilmExplorer(films)
 # %% [markdown]
 # ## Where does the game end?
 #
-# For a GAN the answer was: at the data. For this game it is not. Assume networks that can do anything. Then each ELBO can be raised to
-# $\log p_d(s)$, the log-density of the decoder's points, and no further. The paper proves: if the encoder has learned this on the data,
-# and says $-\infty$ elsewhere, the best decoder is
+# For a GAN the answer was: at the data. For this game it is not. Take a world of finitely many cells, and networks that can do anything. Then
+# each ELBO can be raised to $\log p_d(s)$, the log-probability of a cell under the decoder, and no further. The paper proves: if the encoder has
+# learned this on the data, and says $-\infty$ elsewhere, the best decoder is
 #
 # $$d^* = \arg\min_d\; \mathrm{KL}(p_\text{data} \,\|\, p_d) + \gamma\, H(p_d)$$
 #
 # with the entropy $H(p_d) = -\sum p_d \log p_d$. The first term alone is maximum likelihood, and its best answer is the data. The second one moves it.
 #
-# Let us compute it. A world of four cells; the data have the shares 0.4, 0.3, 0.2 and 0.1.
+# Let us compute it. Four cells; the data have the shares 0.4, 0.3, 0.2 and 0.1.
 
 # %% [markdown] tags=["exercise"]
 # First predict. $\gamma$ grows from 0. Does the share of the *largest* cell grow, shrink, or stay as in the data? Answer with `"gains"`,
@@ -351,7 +351,8 @@ for gamma in (0.25, 0.75, 1.0):
     print(f"gamma {gamma:4.2f}   by the formula {words(best_decoder(equal, gamma))}   the game's end {words(played(equal, gamma)[0])}")
 
 # %% [markdown]
-# With $\gamma = 1$, the value that is used, the formula gives one cell most of everything. Does Soft-IntroVAE then collapse to one mode? Count
+# Below 1 both come back to equal shares. With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives one cell
+# most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then collapse to one mode? Count
 # where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be right).
 
 # %%
@@ -360,9 +361,10 @@ rows = [{"samples of": label} | {f"mode {i + 1}": f"{share:.1%}" for i, share in
 figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 
 # %% [markdown]
-# So the theorem does not describe the trained model. Its assumptions are not met: the theorem's ELBOs have no betas and no scale, its networks can do anything, and its
-# decoder's loss has the fakes' squared error in it. Take from the theorem what the cells have shown: nothing in this game
-# asks for equal shares, and it is worth counting them.
+# So the theorem does not describe the trained model. It is about cells, and the plane has none: a *density* can be larger than 1, the limit
+# depends on the unit of length, and the entropy has no lower end. Besides, its ELBOs have no betas and no scale, its networks can do anything, and
+# its decoder's loss has the fakes' squared error in it. Take from it what the cells have shown: with $\gamma = 1$ little asks for equal shares,
+# and it is worth counting them.
 #
 # ## Four densities, three methods
 #
@@ -370,7 +372,7 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 # each:
 
 # %% tags=["figure"]
-for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be ten times as large
+for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be far larger
     samples[name] = {label: snapshots.obtain_samples(f"{method}_{name}_s0", MODE) for label, method in METHODS.items()}
 plane_figures.plane_samples(samples, title="Samples of three methods on four densities", shown=2000)
 
@@ -391,8 +393,8 @@ figures.metric_table(rows, {"density": "density", "samples of": "samples of", "j
 #
 # ## Densities
 #
-# So far we have looked at samples. But all three models also say how likely a *given* point is, which a GAN cannot. There are three ways
-# to ask:
+# So far we have looked at samples. But all three models also say how likely a *given* point is. There are three ways to ask; of a GAN one
+# could ask in the last way alone:
 #
 # 1. **exp(ELBO)**, divided by its sum over a grid. The ELBO is a lower bound, and how far it is below differs from place to place. So this is
 #    no density of the model; but it is the energy that the encoder of Soft-IntroVAE shapes.
@@ -441,7 +443,7 @@ check("7.5")
 # Published code has this very mistake. It is hard to see where the truth is not known: the result is off, but it looks like a likelihood.
 #
 # Now the three maps, for one density. A density needs a variance of the decoder. Training does not know one (it knows a ratio of betas), so we take the
-# one that fits best: the mean squared error of a coordinate, on real points.
+# one that fits best: the mean squared error of a coordinate, on real points, with *sampled* codes (as in the ELBO).
 
 # %% tags=["figure"]
 SHOWN = "rings"
@@ -449,7 +451,8 @@ shown_truth = density(SHOWN)
 held_out = shown_truth.sample(2000, torch.Generator().manual_seed(4))
 maps, found = {}, []
 for label, model in load(SHOWN, ["VAE", "Soft-IntroVAE"]).items():
-    fitted = (model.reconstruct(held_out) - held_out).square().mean().item()
+    codes = model.encode(held_out).sample(generator=torch.Generator().manual_seed(5))
+    fitted = (model.decode(codes) - held_out).square().mean().item()
     kinds = {"exp(ELBO)": model_density(model, shown_truth, "elbo", k=8, variance=fitted, bins=60),
              "importance weighted": model_density(model, shown_truth, k=32, variance=fitted, bins=60),
              "by its definition": prior_density(model, shown_truth, fitted, n=50_000, bins=60)}
@@ -461,8 +464,8 @@ plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to 
 figures.metric_table(found, digits=3, caption=f"{SHOWN.capitalize()}: the fitted variance of a coordinate, and the JSD of each map to the true density, in nats")
 
 # %% [markdown]
-# Read the integral under each map. The definition gives a density, and its integral is near 1. Importance weighting tends to it *if* the encoder's codes cover
-# those from which the decoder makes a point. An introspective encoder is wrong on purpose wherever there is no data. So its importance-weighted
+# Read the integral under each map. The definition gives a density, and its integral is near 1. Importance weighting comes near it with a $K$ that one can afford only
+# *if* the encoder's codes cover those from which the decoder makes a point. An introspective encoder is wrong on purpose wherever there is no data. So its importance-weighted
 # map tells where the encoder *says* that there is nothing, and the definition tells what the decoder *makes*. Where the two differ, ask
 # the definition.
 #
@@ -513,7 +516,7 @@ figures.metric_table(rows, digits=3, best={"JSD, median": "min", "share within, 
 
 # %% [markdown]
 # And how often does a game fail altogether? Twenty short runs of small networks on the 8 Gaussians and five on Fashion-MNIST (chapter 08), at
-# ten times the usual rate, so that what can break does. *Diverged* means that a loss was no number any more. (A recorded table, made by
+# rates five to ten times the usual, so that what can break does. *Diverged* means that a loss was no number any more. (A recorded table, made by
 # `python -m course_utils.stability` in some ten minutes.)
 
 # %%
@@ -523,11 +526,11 @@ for dataset, method in stability.OWN:
     ended = [run for run in runs if not run["diverged"]]
     row = {"data": dataset, "method": method, "runs": len(runs), "diverged": len(runs) - len(ended)}
     if dataset == stability.PLANE:
-        row |= {"all 8 modes": sum(run["modes"] == 8 for run in ended), "JSD, median": statistics.median(run["jsd"] for run in ended)}
+        row |= {"all 8 modes": sum(run["modes"] == 8 for run in ended), "JSD, median": statistics.median([run["jsd"] for run in ended] or [math.nan])}
     else:
-        row |= {"squared error, median": statistics.median(run["sse"] for run in ended)}
+        row |= {"squared error, median": statistics.median([run["sse"] for run in ended] or [math.nan])}
     rows.append(row)
-figures.metric_table(rows, digits=3, caption="Short runs of several seeds")
+figures.metric_table(rows, digits=3, caption="Short runs of several seeds; medians of those that did not diverge")
 
 # %% [markdown]
 # ## Health, and what breaks

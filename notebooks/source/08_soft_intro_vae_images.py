@@ -133,8 +133,8 @@ health.soft_threshold([1, 128, 256, 1024], scale=1 / 1024, marks={"real images":
 #
 # $$\mathrm{KL}^* = \frac{\ln(\beta_\mathrm{neg} / \beta_\mathrm{kl})}{\alpha\, s\, \beta_\mathrm{neg}}$$
 #
-# An encoder that cannot tell fakes from real images gets both gradients on all of them, and keeps all of them at $\mathrm{KL}^*$. So the line
-# should cross well *above* the KL that real images need (the dotted line: what a plain VAE of these networks gives them). A larger
+# An encoder that cannot tell fakes from real images gets both gradients on all of them, and keeps all of them near $\mathrm{KL}^*$ (or higher,
+# where rebuilding real images needs more nats than that). So the line should cross well *above* the KL that real images need (the dotted line: what a plain VAE of these networks gives them). A larger
 # $\beta_\mathrm{neg}$ pushes harder near 0, and fades sooner: *it is not simply more of the same, it moves the place where the game is played.*
 # With the published 256 that place would be close to the dotted line, for images as simple as these. We took 128.
 #
@@ -482,8 +482,8 @@ scores_over_steps({label: [run] for label, run in norms.items()}, "fd_fashion", 
 
 # %% [markdown]
 # With batch norm the KLs of real images, reconstructions and samples stay together. Each kind passes the encoder in a batch of its own, and there
-# each channel gets mean 0 and variance 1. A blurred batch and a sharp one differ in just that, so the judge is shown them *after* the evidence has been
-# wiped off. With group norm the encoder sees how an image differs from others, and holds fakes apart from real images at once.
+# each channel gets mean 0 and variance 1. A blurred batch and a sharp one differ in that, among other things, so the judge is shown them *after* much of
+# the evidence has been wiped off. With group norm the encoder sees how an image differs from others, and holds fakes apart from real images at once.
 #
 # ## IntroVAE: the hinge on images
 #

@@ -18,9 +18,9 @@ def ends():
 
 def test_each_run_has_its_sign_and_the_others_have_not(ends):
     assert {letter for letter, run in ends.items() if run["exp_elbo_fake"] > 0.2} == {"C"}
-    assert {letter for letter, run in ends.items() if 1e-5 < run["exp_elbo_fake"] < 0.05} == {"B"}
-    large = {letter for letter, run in ends.items() if run["kl_real"] > 5 * ends["B"]["kl_real"]}
-    assert large - {"C"} == {"A"} and ends["D"]["exp_elbo_fake"] < 1e-20 < ends["A"]["exp_elbo_fake"]
+    assert {letter for letter, run in ends.items() if 1e-3 < run["exp_elbo_fake"] < 0.05} == {"B"}
+    large = {letter for letter, run in ends.items() if run["kl_real"] > 2 * ends["B"]["kl_real"]}
+    assert large - {"C"} == {"A"} and ends["D"]["exp_elbo_fake"] < 1e-6 < ends["A"]["exp_elbo_fake"] < 1e-3
     assert ends["D"]["kl_fake"] < ends["D"]["kl_real"] and ends["B"]["kl_fake"] > ends["B"]["kl_real"]
 
 

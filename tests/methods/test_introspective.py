@@ -362,9 +362,8 @@ def test_a_step_never_waits_for_the_device(tmp_path, method, network, options):
 def test_a_game_that_blows_up_leaves_a_state_to_go_on_from(tmp_path):
     """A NaN ends the run with a message; the state before it is whole, and a smaller rate goes on from it."""
     train(tmp_path, "soft-intro-vae", steps=6)
-    with pytest.raises(CourseError, match="not finite.*state-") as caught:
+    with pytest.raises(Diverged, match="not finite.*state-"):
         train(tmp_path, "soft-intro-vae", steps=40, lr=1e18, optimizer="adam")
-    assert isinstance(caught.value, (Diverged, CourseError))
     flat, header = run_state.load_newest(tmp_path)
     assert header["step"] >= 6 and all(torch.isfinite(v).all() for k, v in flat.items() if k.startswith("model."))
     done = train(tmp_path, "soft-intro-vae", steps=20, lr=1e-4).model
