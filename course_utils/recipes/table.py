@@ -122,9 +122,11 @@ def _published_soft(dataset, epochs, batch_size, size=None, watch=(), about="", 
 
 
 def _plane(method, config, name, seed) -> Recipe:
-    # The published rates and drops; the average of the weights is ours, as are a VAE's and an IntroVAE's run of the same length.
-    run = RunConfig(steps=30_000, batch_size=512, lr=2e-4, lr_schedule="step", lr_drop=(1 / 3, 1 / 2), ema=0.998, seed=seed,
-                    log_every=100, eval_every=1000, checkpoint_every=500)
+    # The published first rate. Published runs drop it after a third and a half of 30,000 steps; falling steadily it comes in
+    # 20,000 to where they end (a JSD of 0.015 on 8 Gaussians, published code 0.016). The average of the weights is ours, as are
+    # a VAE's and an IntroVAE's runs of the same length.
+    run = RunConfig(steps=20_000, batch_size=512, lr=2e-4, lr_schedule="cosine", ema=0.998, seed=seed, log_every=100,
+                    eval_every=1000, checkpoint_every=500)
     return Recipe(method, config, name, run, weights=seed == 0, about=f"the plane; seed {seed}", film=seed == 0,
                   watch=("jsd", "within", "modes", "share_min", "share_max"), watch_samples=20_000,
                   stored="float16")  # a mode is 0.014 wide
@@ -144,9 +146,11 @@ def _plane_runs() -> dict[str, Recipe]:
     return found
 
 
-# Published: Soft-IntroVAE's weights; of a good plain VAE the KL's weight over the error's.
+# Published: Soft-IntroVAE's weights; of a good plain VAE the KL's weight over the error's. But for the push on 8 Gaussians: with
+# twice the published 0.9 a JSD of 0.04 is reached after 4,000 steps, not 11,000, and the modes end with more equal shares (11.8
+# to 13.4 %, not 10.8 to 14.0); with more weight on the error (0.6) bridges stay, with less (0.1) it takes longer.
 PLANE = {
-    "8-gaussians": ({"beta_kl": 0.3, "beta_rec": 0.2, "beta_neg": 0.9}, 0.05 / 0.8),
+    "8-gaussians": ({"beta_kl": 0.3, "beta_rec": 0.2, "beta_neg": 1.8}, 0.05 / 0.8),
     "two-spirals": ({"beta_kl": 0.5, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05),
     "checkerboard": ({"beta_kl": 0.1, "beta_rec": 0.2, "beta_neg": 0.2}, 0.1 / 0.8),
     "rings": ({"beta_kl": 0.2, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05 / 0.8),
