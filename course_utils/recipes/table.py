@@ -220,6 +220,8 @@ RECIPES: dict[str, Recipe] = {
     ),
     # Push and pull are equal at a KL of log(beta_neg) / (alpha scale beta_neg): 11 nats with the published 256, 19 with 128, 33
     # with 64. At a rate of 5e-4 2,000 steps of the game took fd_fashion from 17.9 to 8.5 with 128; with 64 to 8.1 and up to 31.
+    # Not settled: at 4e-4 it fell to 9.2 by step 4,000 and stood at 25 by step 6,000, where the encoder held real images at 13
+    # nats and fakes at 29, and the decoder could not follow.
     "soft_intro_vae_fashion": _introspective(
         "soft-intro-vae", SoftIntroVAEConfig(beta_neg=128.0, warmup=FASHION_WARMUP, **FASHION_NETS), "a soft threshold"
     ),
