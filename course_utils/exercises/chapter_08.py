@@ -210,8 +210,8 @@ ASKED = ("B", "C", "D", "A")  # the letters in the order in which the notebook a
     points=3,
     difficulty=2,
     hints=[
-        "First the lower panels: in which run is expELBO at the top all the time? In which is the panel empty from the start?",
-        "Of the two that are left, in one all KLs, real images' as well, have grown to ten times those of the other.",
+        "First the lower panels: in which run is expELBO at the top all the time? In which is the panel (almost) empty from the start?",
+        "Of the two that are left, in one all KLs, real images' as well, have grown to two or three times those of the other.",
     ],
 )
 def answer_8_3(answer, fresh):
