@@ -7,10 +7,8 @@ The record is checkpoints/gan_modes.json. About ten minutes of one core; the sam
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +17,12 @@ from torch import Tensor
 
 from . import recipes
 from .data.points import GaussianMixture, density, points
-from .errors import CourseError, reject
-from .files import write_text
+from .errors import reject
 from .methods.gan import GAN, GANConfig
 from .methods.gan_losses import LOSSES
 from .metrics.modes import mode_coverage
-from .paths import checkpoint_dir
+from .records import Record
 
-RECORD = "gan_modes.json"
 NETWORK = {"network": "mlp", "latent_dim": 2, "width": 128}
 PLAYED = {"steps": 2000, "batch_size": 256, "lr": 1e-3, "betas": (0.0, 0.9)}
 # Each game twice: learning rates that fall to zero end it, constant ones let it go on.
@@ -77,6 +73,9 @@ def settings() -> dict:
     return json.loads(json.dumps({"density": "8-gaussians", "network": NETWORK, "run": PLAYED, **games}))
 
 
+RECORD = Record("gan_modes.json", "course_utils.games", "games", settings)
+
+
 def play(loss: str, schedule: str, seed: int) -> dict:
     """One game of the record: loss, schedule, seed, steps (S), shares (S, 8), covered (S), within (S)."""
     run = {**PLAYED, "lr_schedule": schedule, "seed": seed, "log_every": PLAYED["steps"]}
@@ -91,28 +90,16 @@ def play(loss: str, schedule: str, seed: int) -> dict:
 
 def recorded(folder: Path | None = None) -> list[dict]:
     """The games of the record, as `play` gives them. CourseError where it is missing or made with other settings."""
-    path = (folder or checkpoint_dir()) / RECORD
-    if not path.is_file():
-        raise CourseError(f"{path}: no such record. It comes with the repository; `python -m course_utils.games` makes it.")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["settings"] != settings():
-        raise CourseError(f"{path}: made with other settings. `python -m course_utils.games` makes it again.")
-    return found["games"]
+    return RECORD.read(folder)
 
 
 def main() -> None:
     """Play all games and write the record."""
-    parser = argparse.ArgumentParser("course_utils.games", description=__doc__)
-    parser.add_argument("--out", type=Path, default=checkpoint_dir() / RECORD, help="where to write")
-    out = parser.parse_args().out
-    torch.set_num_threads(1)  # networks this small are no faster on more
-    games, start = [], time.perf_counter()
-    for loss, schedule, seed in itertools.product(LOSSES, SCHEDULES, SEEDS):
-        games.append(play(loss, schedule, seed))
-        modes, seconds = games[-1]["covered"][-1], time.perf_counter() - start
-        print(f"{loss:15s} {schedule:9s} seed {seed}: {modes} modes at the end ({seconds:.0f} s)", flush=True)
-    lines = ",\n".join(json.dumps(game) for game in games)  # a line each: small, and a change shows whose it is
-    write_text(out, f'{{"settings": {json.dumps(settings())}, "games": [\n{lines}\n]}}\n')
+    RECORD.make(play, itertools.product(LOSSES, SCHEDULES, SEEDS), _words, __doc__)
+
+
+def _words(game: dict) -> str:
+    return f"{game['loss']:15s} {game['schedule']:9s} seed {game['seed']}: {game['covered'][-1]} modes at the end"
 
 
 if __name__ == "__main__":

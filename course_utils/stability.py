@@ -8,24 +8,18 @@ ten times the recipes', so that what can break does.
 
 from __future__ import annotations
 
-import argparse
-import itertools
 import json
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from . import data, methods, recipes, tensors
-from .errors import CourseError
-from .files import write_text
-from .paths import checkpoint_dir
+from .records import Record
 from .training import Diverged, RunConfig, evaluate, fit
 from .training.state import saved
 
-RECORD = "stability.json"
 METHODS = ("intro-vae", "soft-intro-vae")
 PLANE, IMAGES = "8-gaussians", "fashion-mnist-mini"
 SEEDS = {PLANE: 20, IMAGES: 5}
@@ -58,6 +52,9 @@ def settings() -> dict:
     return json.loads(json.dumps({"seeds": SEEDS, "samples": 20_000, "runs": runs, "configs": configs}))
 
 
+RECORD = Record("stability.json", "course_utils.stability", "runs", settings)
+
+
 def play(dataset: str, method: str, seed: int) -> dict:
     """One run: dataset, method, seed; diverged (a loss was not finite); usable (a state or the model is there and loads);
     and at the end, unless it diverged, jsd, within and modes in the plane, or sse and kl of held-out images."""
@@ -84,28 +81,13 @@ def _weights(path: Path) -> list[torch.Tensor]:
 
 def recorded(folder: Path | None = None) -> list[dict]:
     """The runs of the record, as `play` gives them. CourseError where it is missing or made with other settings."""
-    path = (folder or checkpoint_dir()) / RECORD
-    if not path.is_file():
-        raise CourseError(f"{path}: no such record. It comes with the repository; `python -m course_utils.stability` makes it.")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["settings"] != settings():
-        raise CourseError(f"{path}: made with other settings. `python -m course_utils.stability` makes it again.")
-    return found["runs"]
+    return RECORD.read(folder)
 
 
 def main() -> None:
     """Play all runs and write the record."""
-    parser = argparse.ArgumentParser("course_utils.stability", description=__doc__)
-    parser.add_argument("--out", type=Path, default=checkpoint_dir() / RECORD, help="where to write")
-    out = parser.parse_args().out
-    torch.set_num_threads(1)  # networks this small are no faster on more
-    runs, start = [], time.perf_counter()
-    for dataset, method in itertools.product(SEEDS, METHODS):
-        for seed in range(SEEDS[dataset]):
-            runs.append(play(dataset, method, seed))
-            print(f"{runs[-1]} ({time.perf_counter() - start:.0f} s)", flush=True)
-    lines = ",\n".join(json.dumps(run) for run in runs)  # a line each: small, and a change shows whose it is
-    write_text(out, f'{{"settings": {json.dumps(settings())}, "runs": [\n{lines}\n]}}\n')
+    plays = ((dataset, method, seed) for dataset in SEEDS for method in METHODS for seed in range(SEEDS[dataset]))
+    RECORD.make(play, plays, str, __doc__)
 
 
 if __name__ == "__main__":

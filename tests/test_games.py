@@ -37,7 +37,7 @@ def small(monkeypatch):
 
 def test_the_record_is_written_and_read(monkeypatch, tmp_path):
     small(monkeypatch)
-    monkeypatch.setattr("sys.argv", ["games", "--out", str(tmp_path / games.RECORD)])
+    monkeypatch.setattr("sys.argv", ["games", "--out", str(tmp_path / games.RECORD.file)])
     games.main()
     found = games.recorded(tmp_path)
     assert [(g["loss"], g["schedule"], g["seed"]) for g in found] == [(a, b, 0) for a in LOSSES for b in games.SCHEDULES]

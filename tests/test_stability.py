@@ -22,7 +22,7 @@ def small(monkeypatch):
 
 
 def test_the_record_is_written_and_read(small, monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.argv", ["stability", "--out", str(tmp_path / stability.RECORD)])
+    monkeypatch.setattr("sys.argv", ["stability", "--out", str(tmp_path / stability.RECORD.file)])
     stability.main()
     found = stability.recorded(tmp_path)
     assert [(run["dataset"], run["method"]) for run in found] == [(d, m) for d in stability.SEEDS for m in stability.METHODS]
