@@ -53,7 +53,16 @@ def test_the_clinic_has_a_column_for_each_run_on_common_axes():
     assert lines(figure.axes[1])["samples"][1] == (100 * STEPS).tolist()
     assert "B: kl_real from 1 to 4" in figure.course_alt
     with pytest.raises(CourseError, match="runs"):
-        health.clinic({"hinge": HARD})
+        health.clinic({"vae": {"step": STEPS, "kl": STEPS}})
+
+
+def test_the_clinic_leaves_out_what_a_run_lacks_and_its_first_steps():
+    figure = health.clinic({"soft": SOFT, "hinge": HARD}, skip=int(STEPS[1]), title="Health")
+    above, _, below, empty = figure.axes
+    assert lines(above)["samples"][0] == STEPS[1:].tolist()
+    assert lines(below)["samples"][1] == [0.2, 0.01] and not empty.get_visible()
+    assert 1e-8 <= below.get_ylim()[0] < 0.01
+
 
 
 def test_statistics_apart_counts_channels_and_names_the_typical_factor():

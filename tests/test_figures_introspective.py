@@ -101,19 +101,6 @@ def test_shares_are_bars():
     assert "γ = 1: 0.10, 0.90" in figure.course_alt
 
 
-def test_health_has_a_column_for_each_run_and_leaves_out_what_is_missing():
-    steps = np.arange(100.0, 600, 100)
-    soft = {"step": steps, "kl_real": steps / 100, "kl_fake": steps / 50, "exp_elbo_fake": np.full(5, 0.2)}
-    hard = {key: value for key, value in soft.items() if key != "exp_elbo_fake"}
-    figure = drawn.health({"soft": soft, "hard": hard}, skip=200, title="Health")
-    above, _, below, empty = figure.axes
-    assert above.lines[0].get_xdata().tolist() == [200, 300, 400, 500] and above.lines[1].get_ydata()[-1] == 10
-    assert below.lines[0].get_ydata()[-1] == 0.2 and not empty.get_visible()
-    assert "soft kl fake 10" in figure.course_alt
-    with pytest.raises(CourseError, match="runs"):
-        drawn.health({"vae": {"step": steps, "kl": steps}})
-
-
 def test_seeds_are_lines_and_their_median_is_marked():
     steps, gaps = np.arange(1.0, 5), np.array([np.nan, 0.5, np.nan, 1.0])
     runs = {"VAE": [{"step": steps, "jsd": gaps * k} for k in (0.1, 0.2, 0.6)]}

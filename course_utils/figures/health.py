@@ -1,4 +1,4 @@
-"""Figures of chapter 08: the soft threshold, the health signs of an introspective run, batch norm's two sets of statistics."""
+"""Health of introspective runs (chapters 07 and 08): the soft threshold, a run's signs, batch norm's two sets of statistics."""
 
 from __future__ import annotations
 
@@ -107,22 +107,35 @@ def health_signs(run: Curves, *, score: str = "", title: str = "Health signs") -
 
 
 @styled
-def clinic(runs: Mapping[str, Curves], *, title: str = "") -> CourseFigure:
-    """Several introspective runs side by side on the same axes: above the KLs, below expELBO, both logarithmic."""
-    if not runs or any("exp_elbo_fake" not in run for run in runs.values()):
-        raise reject("runs", list(runs) or "none", "one or more runs of Soft-IntroVAE, by name")
+def clinic(runs: Mapping[str, Curves], *, skip: int = 0, title: str = "") -> CourseFigure:
+    """Introspective runs side by side on the same axes, a column per run: above the KLs, below expELBO, both logarithmic.
+
+    runs: curves by name. skip: steps at the start left out. A run without an expELBO (IntroVAE, VAE) has no lower panel."""
+    if not runs or any("kl_real" not in run for run in runs.values()):
+        raise reject("runs", list(runs) or "none", "one or more runs of IntroVAE or Soft-IntroVAE, by name")
     figure = new_figure(height=400)
-    panels, facts = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False), []
+    panels, facts = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False), []
     for (above, below), (name, run) in zip(panels.T, runs.items(), strict=True):
+        kept = array(run["step"]) >= skip
+        run = {term: array(values)[kept] for term, values in run.items()}
         facts.append(f"{name}: {', '.join(_drawn(above, run, KLS, log=True) + _drawn(below, run, PASSED, log=True))}")
-        above.set(title=name, yscale="log")
+        above.set(yscale="log")
+        above.set_title(name, size=9.5)
         below.set(xlabel="step", yscale="log")
+        if "exp_elbo_fake" not in run:
+            below.set_visible(False)
+            above.set_xlabel("step")
+            above.tick_params(labelbottom=True)
     _plain(panels[0, 0].yaxis)
     panels[0, 0].set_ylabel("KL (nats)")
-    panels[1, 0].set_ylabel("expELBO")
-    panels[1, 0].set_ylim(1e-8, 3)  # expELBO is at most 1; what is below this axis is 0 for the encoder
+    if shown := [axes for axes in panels[1] if axes.get_visible()]:
+        shown[0].set_ylabel("expELBO")
+        shown[0].tick_params(labelleft=True)
+        # It is at most 1; below 1e-8 it is 0 for the encoder.
+        shown[0].set_ylim(max(1e-8, shown[0].get_ylim()[0]), 2)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"{title or 'Runs side by side'}: KLs and expELBO over the steps. {'; '.join(facts)}.")
 
 

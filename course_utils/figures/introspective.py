@@ -1,4 +1,4 @@
-"""Figures of introspective games (chapters 07 and 08): the two thresholds, what an encoder judges, films, health, seeds."""
+"""Figures of introspective games (chapters 07 and 08): the two thresholds, what an encoder judges, films, seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib import colormaps
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from torch import Tensor
 
 from ..data.cells import cell_edges
@@ -25,13 +25,6 @@ from .style import COLORS, INK, MUTED, WIDTH, CourseFigure, colors, new_figure, 
 
 JUDGE = COLORS["blue"]
 BANDS = colormaps["cividis"].resampled(16)  # contours are easier to follow than shades, and make a small picture
-SIGNS = {  # the terms that tell how a game goes: color, dashes and name of each
-    "kl_real": (COLORS["blue"], "-", "real"),
-    "kl_rec": (COLORS["green"], (0, (4, 1.5)), "reconstructions"),
-    "kl_fake": (COLORS["orange"], "-", "fakes"),
-    "exp_elbo_rec": (COLORS["green"], (0, (4, 1.5)), "reconstructions"),
-    "exp_elbo_fake": (COLORS["orange"], "-", "fakes"),
-}
 
 
 @styled
@@ -129,44 +122,6 @@ def shares(target: Tensor, found: Mapping[str, Tensor], *, title: str = "") -> C
 
 
 @styled
-def health(runs: Mapping[str, Mapping[str, np.ndarray]], *, skip: int = 0, title: str = "") -> CourseFigure:
-    """The signs of a game's health over its steps, a column per run: above the KL of real points, reconstructions and
-    fakes in nats, below exp(ELBO) of the last two.
-
-    runs: curves by name. skip: steps at the start left out. A run without an exp(ELBO) (IntroVAE, VAE) has no lower panel."""
-    if not runs or any("kl_real" not in run for run in runs.values()):
-        raise reject("runs", list(runs) or "none", "one or more runs of IntroVAE or Soft-IntroVAE")
-    figure = new_figure(height=400)
-    panels, facts = figure.subplots(2, len(runs), sharex="col", sharey="row", squeeze=False), []
-    for column, (name, run) in zip(panels.T, runs.items(), strict=True):
-        for term, (color, dashes, label) in SIGNS.items():
-            if term not in run:
-                continue
-            axes = column[int(term.startswith("exp"))]
-            kept = np.isfinite(run[term]) & (run["step"] >= skip)
-            axes.plot(run["step"][kept], run[term][kept], color=color, ls=dashes, lw=1.5, label=label)
-            facts.append(f"{name} {term.replace('_', ' ')} {run[term][kept][-1]:.3g}")
-        column[0].set_title(name, size=9.5)
-        column[0].set_yscale("log")
-        column[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        column[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        column[0].yaxis.set_minor_formatter(NullFormatter())
-        column[1].set(ylim=(-0.03, 1.03), xlabel="step")
-        if "exp_elbo_fake" not in run:
-            column[1].set_visible(False)
-            column[0].set_xlabel("step")
-            column[0].tick_params(labelbottom=True)
-    panels[0, 0].set_ylabel("KL (nats)")
-    if shown := [axes for axes in panels[1] if axes.get_visible()]:
-        shown[0].set_ylabel("exp(ELBO)")
-        shown[0].tick_params(labelleft=True)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
-    return with_alt(figure, f"{title}. KL and exp(ELBO) over the steps. Last values: {'; '.join(facts)}.".lstrip(". "))
-
-
-@styled
 def seed_curves(
     runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], term: str = "jsd", *, floor: float | None = None,
     label: str = "JSD (nats), lower is better", title: str = "",
@@ -198,4 +153,4 @@ def seed_curves(
     return with_alt(figure, f"{title}. {label} over the steps, a line per seed. At the end, {'; '.join(facts)}.{known}")
 
 
-__all__ = ["health", "judge_maps", "line_frames", "seed_curves", "shares", "thresholds"]
+__all__ = ["judge_maps", "line_frames", "seed_curves", "shares", "thresholds"]

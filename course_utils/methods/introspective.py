@@ -46,6 +46,9 @@ class IntrospectiveConfig(AutoencoderConfig):
     """weight of the KL of real images, and in Soft-IntroVAE of the decoder's images in its own step"""
     warmup: float = 0.0
     """share of the run, at its start, that trains a plain VAE: beta_rec sse + beta_kl KL"""
+    encoder_lr_factor: float = 1.0
+    """the encoder's learning rate over the decoder's, in the game: less than 1 where the encoder wins, and fakes end far from
+    the prior"""
     decoder_variance: float = 0.5
     """variance of the Gaussian decoder in `elbo` and `log_likelihood`; training does not know it"""
 
@@ -59,6 +62,8 @@ class IntrospectiveConfig(AutoencoderConfig):
         self.check_weights("beta_rec", "beta_kl")
         if not 0 <= self.warmup <= 1:
             raise reject("warmup", self.warmup, "a share of the run, from 0 to 1")
+        if not 0 < self.encoder_lr_factor < math.inf:
+            raise reject("encoder_lr_factor", self.encoder_lr_factor, "more than 0")
         if not 0 < self.decoder_variance < math.inf:
             raise reject("decoder_variance", self.decoder_variance, "more than 0", "It is a variance; 0.5 is sse + KL.")
 
@@ -82,6 +87,10 @@ class Introspective(VAE):
         for network in (self.encoder, self.decoder):
             use_statistics(renormalize(network, config.norm), config.statistics)
         self.apart = bool(batch_norms(self))
+
+    def lr_factor(self, player):
+        judging = player == "encoder" and self.progress >= self.config.warmup
+        return self.config.encoder_lr_factor if judging else 1.0
 
     def step(self, x, update):  # x: (B, C, H, W)
         x = self.to_network(self.check_images(x))

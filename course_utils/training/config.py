@@ -58,7 +58,7 @@ class RunConfig:
     eval_every: int = 0
     """steps between evaluations on held-out data; 0: only at the end"""
     checkpoint_every: int = 500
-    """steps between checkpoints; 0: only at the end"""
+    """steps between checkpoints, of which the first is of step 0; 0: only at the end"""
 
     def __post_init__(self):
         choices = {"optimizer": OPTIMIZERS, "precision": PRECISIONS}

@@ -157,6 +157,8 @@ class Run:
         self.model.rng = torch.Generator(self.fabric.device)
         self.model.train()
         try:
+            if self.step == 0 and self.config.checkpoint_every:
+                self._save()  # a run that diverges before its first state is due ends with weights all the same
             while self.step < self.total:
                 terms.add(self._one_step())
                 if self.step % self.config.log_every == 0 or self.step == self.total or self._due("checkpoint_every"):

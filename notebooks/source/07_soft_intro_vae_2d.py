@@ -31,6 +31,7 @@ from torch.distributions import MultivariateNormal
 from course_utils import checkpoints, figures, recipes, snapshots, stability, widgets
 from course_utils.data.points import PLANE, density, points
 from course_utils.exercises import check, progress
+from course_utils.figures import health
 from course_utils.figures import introspective as drawn
 from course_utils.figures import plane as plane_figures
 from course_utils.methods import VAE, SoftIntroVAE
@@ -542,7 +543,7 @@ figures.metric_table(rows, digits=3, caption="Short runs of several seeds; media
 # - **exp(ELBO) of fakes.** At 0 the encoder is sure and gets no slope any more; at 1 all fakes pass.
 
 # %% tags=["figure"]
-drawn.health({label: curves[label][0] for label in ("IntroVAE", "Soft-IntroVAE")}, title="The recorded runs on 8 Gaussians, seed 0")
+health.clinic({label: curves[label][0] for label in ("IntroVAE", "Soft-IntroVAE")}, title="The recorded runs on 8 Gaussians, seed 0")
 
 # %% [markdown]
 # Now the game on a line again, three times, and one flag apart: `beta_neg`, how hard the encoder pushes. One of the three games is the
@@ -555,7 +556,7 @@ patients = {name: lines["Soft-IntroVAE"] if name == "B" else patients[name] for 
 widgets.FilmExplorer(patients)
 
 # %% tags=["figure"]
-drawn.health({name: film.terms for name, film in patients.items()}, skip=80, title="Three patients")
+health.clinic({name: film.terms for name, film in patients.items()}, skip=80, title="Three patients")
 
 # %% [markdown] tags=["exercise"]
 # Do not look at the code: a doctor does not see it either. Read the curves, and move the panel's slider. Which patient is `"healthy"`, which has

@@ -455,11 +455,20 @@ def test_a_nan_names_its_term_and_the_last_good_state(tmp_path):
     assert result.steps == 20 and [row["step"] for row in read(tmp_path / "log.csv")] == [5, 10, 15, 20]
 
 
+def test_a_nan_before_the_first_checkpoint_leaves_the_first_weights(tmp_path):
+    model = Poisoned()
+    model.at = 0
+    with pytest.raises(Diverged, match="at step 5. The last good state is .*state-000000000"):
+        train(tmp_path, model)
+    result = train(tmp_path, Duel())
+    assert result.steps == 20
+
+
 def test_a_nan_before_any_state_says_so(tmp_path):
     model = Poisoned()
     model.at = 0
     with pytest.raises(Diverged, match="at step 5. No state had been saved yet"):
-        train(tmp_path, model)
+        train(tmp_path, model, checkpoint_every=0)
     assert run_state.saved(tmp_path) == []
 
 

@@ -174,7 +174,7 @@ def test_with_every_state_damaged_the_run_starts_over_aloud(tmp_path, capsys):
 def test_starting_over_forgets_the_states_of_the_run_before(tmp_path):
     train(tmp_path)
     assert train(tmp_path, stop_at=8, resume=False, seed=1) is None
-    assert [path.name for path in run_state.saved(tmp_path)] == ["state-000000005.safetensors"]
+    assert [path.name for path in run_state.saved(tmp_path)] == ["state-000000005.safetensors", "state-000000000.safetensors"]
     got = train(tmp_path, seed=1)  # and a resume continues the new run, not the old one
     assert same(weights(got.model), weights(train(tmp_path / "other", seed=1).model))
     assert terms_of(tmp_path) == terms_of(tmp_path / "other")
