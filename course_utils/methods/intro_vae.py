@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .autoencoder import sse
-from .introspective import Introspective, IntrospectiveConfig
+from .regularized import Regularized, RegularizedConfig
 
 
 def hinge(kl: Tensor, margin: float) -> Tensor:
@@ -26,7 +26,7 @@ def hinge(kl: Tensor, margin: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class IntroVAEConfig(IntrospectiveConfig):
+class IntroVAEConfig(RegularizedConfig):
     # New: the hard threshold. The values are those published for 256 pixels.
     beta_rec: float = 0.05
     """weight of the squared error"""
@@ -42,7 +42,7 @@ class IntroVAEConfig(IntrospectiveConfig):
         self.check_weights("margin", "alpha", "alpha_decoder")
 
 
-class IntroVAE(Introspective):
+class IntroVAE(Regularized):
     """The game with a hard threshold."""
 
     Config = IntroVAEConfig
@@ -51,20 +51,24 @@ class IntroVAE(Introspective):
         c, (z_p, noise) = self.config, self.noise(2, len(x), self.latent_dim)
 
         # Encoder: real images to the prior, reconstructions and samples to the margin.
+        self.take_turns("encoder")
         real = self.posterior(self.corrupted(x))  # mean, logvar: (B, Z)
-        rec = self.images(self.decoder, real.sample(noise))
+        z = real.sample(noise)  # (B, Z)
+        rec = self.images(self.decoder, z)
         made = torch.cat([rec, self.images(self.decoder, z_p)])  # (2B, C, H, W): reconstructions, then samples
-        error, kl_real = sse(x, rec).mean(), real.kl().mean()
-        kl_rec, kl_fake = self.each_posterior(made.detach()).kl().chunk(2)
+        error, kl_real = sse(x, rec), real.kl()  # (B,), (B,)
+        kl_made = self.each_posterior(self.shown(made.detach(), "encoder")).kl()  # (2B,)
+        kl_rec, kl_fake = kl_made.chunk(2)
         pushed = hinge(kl_rec, c.margin) + hinge(kl_fake, c.margin)
-        encoder_loss = c.beta_rec * error + c.beta_kl * kl_real + c.alpha * pushed
+        encoder_loss = c.beta_rec * error.mean() + c.beta_kl * kl_real.mean() + c.alpha * pushed
         update("encoder", encoder_loss, retain_graph=True)
 
         # Decoder: rebuild x, and pull its own images to the prior, as the encoder, which has moved, now sees them.
-        pulled = 2 * self.each_posterior(made).kl().mean()  # of reconstructions and samples together
-        decoder_loss = c.beta_rec * error + c.alpha_decoder * pulled
+        made, error = self.decoders_turn(x, z, z_p, made, error)
+        pulled = 2 * self.each_posterior(self.shown(made, "decoder")).kl().mean()  # of reconstructions and samples together
+        decoder_loss = c.beta_rec * error.mean() + c.alpha_decoder * pulled
         update("decoder", decoder_loss)
 
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}
-        terms |= {"kl_rec": kl_rec.mean(), "kl_fake": kl_fake.mean(), "hinge": pushed}
-        return {name: value.detach() for name, value in terms.items()}
+        terms |= {"kl_rec": kl_rec, "kl_fake": kl_fake, "hinge": pushed} | self.adapted(kl_real, kl_made)
+        return {name: value.detach().mean() for name, value in terms.items()}

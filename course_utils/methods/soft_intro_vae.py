@@ -21,7 +21,7 @@ from torch import Tensor
 from ..errors import reject
 from .autoencoder import sse
 from .base import Posterior
-from .introspective import Introspective, IntrospectiveConfig
+from .regularized import Regularized, RegularizedConfig
 
 
 def weighted_elbo_loss(rec: Tensor, kl: Tensor, *, beta_rec: float, beta_kl: float, scale: float) -> Tensor:
@@ -41,7 +41,7 @@ def exp_elbo(rec: Tensor, kl: Tensor, *, beta_rec: float, beta_neg: float, scale
 
 
 @dataclass(frozen=True)
-class SoftIntroVAEConfig(IntrospectiveConfig):
+class SoftIntroVAEConfig(RegularizedConfig):
     # New: the soft threshold, and the switches where published code differs from the paper.
     beta_neg: float = 256.0
     """weight of the KL of reconstructions and samples inside exp(ELBO): how hard the encoder pushes them from the prior"""
@@ -60,6 +60,10 @@ class SoftIntroVAEConfig(IntrospectiveConfig):
     bootstrap: int = 0
     """if not 0: second reconstructions are a target decoder's, a copy of the decoder renewed after so many steps;
     published: an epoch's, with gamma_r 1"""
+    label_switch_encoder: float = 0.0
+    """share of a batch in which real images and fakes swap their terms in the encoder's loss, see `switched_encoder_loss`"""
+    label_switch_decoder: float = 0.0
+    """share of a batch whose fakes the decoder pushes away instead of pulling them, see `switched_decoder_loss`"""
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,9 +72,12 @@ class SoftIntroVAEConfig(IntrospectiveConfig):
             raise reject("alpha", self.alpha, "more than 0", "2 is the paper's.")
         if not isinstance(self.bootstrap, int) or self.bootstrap < 0:
             raise reject("bootstrap", self.bootstrap, "a whole number of steps, 0 or more", "0 has no target decoder.")
+        for name in ("label_switch_encoder", "label_switch_decoder"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise reject(name, getattr(self, name), "a share, from 0 to 1")
 
 
-class SoftIntroVAE(Introspective):
+class SoftIntroVAE(Regularized):
     """The game with a soft threshold. `target`, where there is one, belongs to no player."""
 
     Config = SoftIntroVAEConfig
@@ -107,20 +114,28 @@ class SoftIntroVAE(Introspective):
 
         # Encoder: real images to the prior, reconstructions and samples away from it. Its gradient runs through how it sees
         # these, not through how they were made.
+        self.take_turns("encoder")
         real = self.posterior(self.corrupted(x))  # mean, logvar: (B, Z)
-        rec, fake = self.images(self.decoder, real.sample(noise)), self.images(self.decoder, z_p)
+        z = real.sample(noise)  # (B, Z)
+        rec, fake = self.images(self.decoder, z), self.images(self.decoder, z_p)
         made = torch.cat([rec, fake])  # (2B, C, H, W)
-        seen = self.each_posterior(made.detach())  # mean, logvar: (2B, Z)
+        seen = self.each_posterior(self.shown(made.detach(), "encoder"))  # mean, logvar: (2B, Z)
         again = self.each_image(self.target if c.bootstrap else self.decoder, seen.sample(torch.cat(later[:2])))
         error, kl_real, kl_made = sse(x, rec), real.kl(), seen.kl()  # (B,), (B,), (2B,)
-        passed = self.exp_elbo_of(sse(made.detach() if c.detach_target else made, again), kl_made)  # (2B,)
+        error_made = sse(made.detach() if c.detach_target else made, again)  # (2B,)
+        passed = self.exp_elbo_of(error_made, kl_made)  # (2B,)
         encoder_loss = self.elbo_loss(error, kl_real).mean() + passed.mean() / c.alpha
+        if c.label_switch_encoder:
+            encoder_loss = self.switched_encoder_loss(error, kl_real, error_made, kl_made)
         update("encoder", encoder_loss, retain_graph=True)
 
         # Decoder: rebuild x, and pull its own images back to the prior, as the encoder, which has moved, now sees them.
-        # The decoder has not moved yet: `error` and `made` are what it would compute again.
-        seen = self.each_posterior(made)
+        # The decoder has not moved yet: unless it is random, `made` and `error` are what it would compute again.
+        made, error = self.decoders_turn(x, z, z_p, made, error)
+        seen = self.each_posterior(self.shown(made, "decoder"))
         decoder_loss = self.elbo_loss(error.mean(), c.gamma * seen.kl().mean())
+        if c.label_switch_decoder:
+            decoder_loss = self.switched_decoder_loss(error, seen.kl())
         if c.gamma_r:
             decoder_loss = decoder_loss + self.scale * c.gamma_r * c.beta_rec * self.second_error(made, seen, later[2:]).mean()
         update("decoder", decoder_loss)
@@ -128,7 +143,37 @@ class SoftIntroVAE(Introspective):
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}
         terms |= dict(zip(("kl_rec", "kl_fake"), kl_made.chunk(2), strict=True))
         terms |= dict(zip(("exp_elbo_rec", "exp_elbo_fake"), passed.chunk(2), strict=True))
+        terms |= self.adapted(kl_real, kl_made)
         return {name: value.detach().mean() for name, value in terms.items()}
+
+    def switched(self, n: int, share: float) -> Tensor:
+        """In which of n rows of a batch labels are switched, (n,) bool: each with this probability, from the run's generator."""
+        return torch.rand(n, generator=self.rng, device=self.device) < share
+
+    def switched_encoder_loss(self, error: Tensor, kl_real: Tensor, error_made: Tensor, kl_made: Tensor) -> Tensor:
+        """The encoder's loss with labels switched in some rows: (B,), (B,), (2B,), (2B,) -> ().
+
+        A row of the batch is a real image, its reconstruction and a sample. Labelled real, an image s has the term
+        R(s) = scale (beta_rec sse(s) + beta_kl KL(s)); labelled fake, F(s) = 1/alpha exp(-alpha scale (beta_rec sse(s)
+        + beta_neg KL(s))). sse(s) is s against its own reconstruction. A row costs R(real) + (F(rec) + F(fake)) / 2, and if
+        it is switched F(real) + (R(rec) + R(fake)) / 2. The loss is the mean over rows: at share 1 all roles are swapped."""
+        c, rows = self.config, self.switched(len(error), self.config.label_switch_encoder)
+        as_real, as_fake = self.elbo_loss(error, kl_real), self.exp_elbo_of(error, kl_real) / c.alpha
+        made_real, made_fake = self.elbo_loss(error_made, kl_made), self.exp_elbo_of(error_made, kl_made) / c.alpha
+        made = torch.where(rows.repeat(2), made_real, made_fake)
+        return torch.where(rows, as_fake, as_real).mean() + made.mean()
+
+    def switched_decoder_loss(self, error: Tensor, kl_made: Tensor) -> Tensor:
+        """The decoder's loss with labels switched in some rows: (B,), (2B,) -> ().
+
+        The decoder has its images labelled real, and pulls them to the prior: P(s) = scale gamma beta_kl KL(s). Labelled
+        fake, they cost what they cost the encoder, 1/alpha exp(-alpha scale beta_neg KL(s)), without the squared error, which
+        its loss has not got either: the decoder pushes them away. A row costs scale beta_rec sse(x, rec) + (P(rec) +
+        P(fake)) / 2; if it is switched, the pull is replaced and the squared error is not, as no label is in it."""
+        c, rows = self.config, self.switched(len(error), self.config.label_switch_decoder)
+        nothing = torch.zeros_like(kl_made)
+        pulled, pushed = self.elbo_loss(nothing, c.gamma * kl_made), self.exp_elbo_of(nothing, kl_made) / c.alpha
+        return self.elbo_loss(error.mean(), 0.0) + torch.where(rows.repeat(2), pushed, pulled).mean()
 
     def second_error(self, made: Tensor, seen: Posterior, noise: list[Tensor]) -> Tensor:
         """Squared error of the decoder's images and their own reconstructions: (2B, C, H, W), (2B, Z) -> (2B,).
