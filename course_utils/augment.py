@@ -18,7 +18,7 @@ from .errors import CourseError, reject
 # What a policy is made of; one that has several joins them by +, in the order in which they act.
 OPERATIONS = {
     "translate": "moved by up to an eighth of the width and of the height",
-    "erase": "a rectangle erased, of a share of the area drawn from `erase`",
+    "erase": "a rectangle erased, 0.3 to 3.3 times as high as wide, of a share of the area drawn from `erase`",
     "flip": "mirrored left to right",
     "color": "brighter or darker, and of more or less contrast and saturation",
     "cutout": "a square of half the side erased",
@@ -100,8 +100,9 @@ class Augmentation(nn.Module):
 
     policy: operations joined by +, see `OPERATIONS`. p: of each operation, apart from the others and from other images; at
     0.5 a quarter of the images pass "translate+erase" as they are. erase: smallest and largest share of the area that
-    `erase` takes. What moves in and what is erased is 0. In eval mode nothing happens: unlike kornia's modules, whose
-    train and eval mode are one. Draws follow torch's global generators: a seed set before a call decides it.
+    `erase` takes, less where a long rectangle does not fit the image. What moves in and what is erased is 0. In eval mode
+    nothing happens: unlike kornia's modules, whose train and eval mode are one. Draws follow torch's global generators: a
+    seed set before a call decides it.
 
     target: if not 0, p is adaptive, and `adapt` moves it: by 1 in `images` images. It is a buffer, of the model's state.
     Raises CourseError for a bad setting, for what is not a batch of images, and where kornia is missing; it is imported

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_utils import methods
 from course_utils.data.image_set import ImageSet
@@ -84,6 +85,15 @@ def gradients(model, x):
 
     terms = model.step(x, update)
     return slopes, losses, terms
+
+
+class NoReading(TorchDispatchMode):
+    """Refuses to copy a number from the device to the host."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            raise AssertionError("a step reads a tensor's value on the host")
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)

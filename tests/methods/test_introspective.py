@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 from introspective_helpers import DOUBLE, NETWORKS, build, data, draw, fixed_noise, loops_updater
-from torch.utils._python_dispatch import TorchDispatchMode
-from toys import fit_until, images, same, terms_of, tiny_run, weights
+from toys import NoReading, fit_until, images, same, terms_of, tiny_run, weights
 
 from course_utils import checkpoints, methods, recipes
 from course_utils.data.points import points
@@ -319,15 +318,6 @@ def test_low_precision_computes_about_the_same(method, network):
             model.step(data(model), update)
     for player in ("encoder", "decoder"):
         assert losses[True][player] == pytest.approx(losses[False][player], rel=0.05)
-
-
-class NoReading(TorchDispatchMode):
-    """Refuses to copy a number from the device to the host."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
-            raise AssertionError("a step reads a tensor's value on the host")
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(
