@@ -61,9 +61,9 @@ class SoftIntroVAEConfig(RegularizedConfig):
     """if not 0: second reconstructions are a target decoder's, a copy of the decoder renewed after so many steps;
     published: an epoch's, with gamma_r 1"""
     label_switch_encoder: float = 0.0
-    """share of a batch in which real images and fakes swap their terms in the encoder's loss, see `switched_encoder_loss`"""
+    """share of a batch whose real images and fakes swap their terms in the encoder's loss"""
     label_switch_decoder: float = 0.0
-    """share of a batch whose fakes the decoder pushes away instead of pulling them, see `switched_decoder_loss`"""
+    """share of a batch whose fakes the decoder pushes from the prior, as the encoder does, instead of pulling them to it"""
 
     def __post_init__(self):
         super().__post_init__()

@@ -8,6 +8,8 @@ import pytest
 from cli_helpers import QUICK
 
 from course_utils.methods import METHODS
+from course_utils.methods.introspective import IntrospectiveConfig
+from course_utils.methods.regularized import RegularizedConfig
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -27,3 +29,25 @@ def test_a_short_run_can_be_measured_and_drawn(course, pictures, tmp_path, metho
     done = course("evaluate", out, "--dataset", f"folder:{pictures}")
     assert done.code == 0 and "sse" in done.out and "kl" in done.out
     assert course("generate", out, "--n", 4).code == 0
+
+
+def test_regularization_is_on_the_command_line_with_its_defaults(course, pictures, tmp_path):
+    shown = " ".join(course("train", "soft-intro-vae", "--help").out.replace("│", " ").split())
+    own = {field.name for field in fields(RegularizedConfig)} - {field.name for field in fields(IntrospectiveConfig)}
+    own |= {"label_switch_encoder", "label_switch_decoder"}
+    assert len(own) == 16
+    for field in fields(METHODS["soft-intro-vae"].Config):
+        if field.name in own:
+            default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+            flag = f"--{field.name.replace('_', '-')}" + ("," if isinstance(default, bool) else " ")
+            about = shown[shown.index(flag) :]
+            assert about[about.index("(default: ") :].startswith(f"(default: {default})"), field.name
+    run = ["train", "soft-intro-vae", "--dataset", f"folder:{pictures}", *QUICK, "--steps", 2, "--out", tmp_path / "run"]
+    given = ["--augment", "everywhere", "--augment-policy", "translate+erase+flip", "--augment-erase", "0.1", "0.4"]
+    given += ["--noise-encoder", "0.1", "--noise-learned", "--dropout-decoder-last", "0.2", "--dropout-alone"]
+    given += ["--label-switch-encoder", "0.1"]
+    done = course(*run, *given)
+    assert done.code == 0 and " ".join(given) in " ".join(done.out.split()), done.err  # the command that makes it again
+    for bad, message in ((["--augment-p", "1.5"], "augment_p: got 1.5"), (["--augment-erase", "0.5", "0"], "augment_erase: got")):
+        done = course(*run[:-1], tmp_path / "none", *bad)
+        assert done.code == 2 and message in done.err and not (tmp_path / "none").exists()
