@@ -167,6 +167,7 @@ def test_its_state_is_p_alone_and_it_can_be_copied_after_use():
     augmentation, x = Augmentation(EVERYTHING, 0.3), pictures()
     augmentation(x)
     assert augmentation.state_dict().keys() == {"p"} and not list(augmentation.parameters())
+    augmentation.compile()  # as the loop does to each part of a model that is compiled
     twin = copy.deepcopy(augmentation)
     assert torch.equal(seeded(twin, x), seeded(augmentation, x)) and "p=0.3" in repr(twin)
     none = Augmentation(EVERYTHING, 0.0)

@@ -47,7 +47,8 @@ class RegularizedConfig(IntrospectiveConfig):
     noise_encoder: float = 0.0
     """sigma of the noise behind each of the encoder's stages in training: x + sigma x N(0, 1)"""
     noise_decoder: float = 0.0
-    """the same behind each of the decoder's stages"""
+    """the same behind each of the decoder's stages; with noise or dropout in it, the decoder makes its images anew for its
+    own step, which costs two passes of it"""
     noise_learned: bool = False
     """whether each stage learns its own sigma, from the one given; in some published code such a switch only detaches x"""
     dropout_encoder_first: float = 0.0
