@@ -375,7 +375,8 @@ figures.metric_table(rows, caption=f"{N:,} samples against 5,000 real images; re
 #
 # **Why.** The encoder sees three kinds of images in a step: real ones, reconstructions and samples, one batch after the other. The decoder
 # sees codes of real images, codes of the prior, and codes of its own pictures. Batch norm's running averages take all of them in, and are then
-# right for none. They also lag behind weights that move. Below, one dot for each channel of each batch norm: its running standard
+# right for none. They also lag behind weights that move, and the weights of this model are an average over some thousand steps, of which no layer
+# ever kept statistics. Below, one dot for each channel of each batch norm: its running standard
 # deviation, and what it is for the *one* kind of input that eval mode is for.
 
 # %% tags=["figure"]
