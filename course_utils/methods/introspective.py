@@ -42,6 +42,9 @@ class IntrospectiveConfig(AutoencoderConfig):
     with which samples collapse); no effect on training"""
     beta_rec: float = 1.0
     """weight of the squared error"""
+    beta_rec_end: float | None = None
+    """weight of the squared error at the end of the run, to which it goes in a straight line from the end of the warm-up;
+    none: beta_rec stays. The error draws the decoder's images to averages: less of it at the end sharpens densities"""
     beta_kl: float = 1.0
     """weight of the KL of real images, and in Soft-IntroVAE of the decoder's images in its own step"""
     warmup: float = 0.0
@@ -59,7 +62,7 @@ class IntrospectiveConfig(AutoencoderConfig):
         for name, allowed in (("norm", NORMS), ("statistics", STATISTICS)):
             if getattr(self, name) not in allowed:
                 raise reject(name, getattr(self, name), allowed)
-        self.check_weights("beta_rec", "beta_kl")
+        self.check_weights("beta_rec", "beta_kl", *(["beta_rec_end"] if self.beta_rec_end is not None else []))
         if not 0 <= self.warmup <= 1:
             raise reject("warmup", self.warmup, "a share of the run, from 0 to 1")
         if not 0 < self.encoder_lr_factor < math.inf:
@@ -96,6 +99,14 @@ class Introspective(VAE):
         x = self.to_network(self.check_images(x))
         return self.warm_up(x, update) if self.progress < self.config.warmup else self.play(x, update)
 
+    @property
+    def beta_rec(self) -> float:
+        """Weight of the squared error at this point of the run."""
+        c = self.config
+        if c.beta_rec_end is None or self.progress <= c.warmup:
+            return c.beta_rec
+        return c.beta_rec + (c.beta_rec_end - c.beta_rec) * (self.progress - c.warmup) / (1 - c.warmup)
+
     @abstractmethod
     def play(self, x: Tensor, update) -> dict[str, Tensor]:
         """One step of the game on x (B, C, H, W) in the network's range."""
@@ -105,7 +116,7 @@ class Introspective(VAE):
         real = self.posterior(self.corrupted(x))
         rec = self.images(self.decoder, real.sample(self.noise(*real.mean.shape)))
         error, kl = sse(x, rec).mean(), real.kl().mean()
-        loss = self.config.beta_rec * error + self.config.beta_kl * kl
+        loss = self.beta_rec * error + self.config.beta_kl * kl
         update("encoder", loss, retain_graph=True)
         update("decoder", loss)  # its gradient needs no weight of the encoder, which has moved
         return {name: value.detach() for name, value in {"loss": loss, "sse": error, "kl_real": kl}.items()}

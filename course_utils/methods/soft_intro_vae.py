@@ -99,12 +99,12 @@ class SoftIntroVAE(Regularized):
 
     def elbo_loss(self, rec: Tensor, kl: Tensor) -> Tensor:
         """`weighted_elbo_loss` with this configuration's weights: (B,), (B,) -> (B,)."""
-        return weighted_elbo_loss(rec, kl, beta_rec=self.config.beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
+        return weighted_elbo_loss(rec, kl, beta_rec=self.beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
 
     def exp_elbo_of(self, rec: Tensor, kl: Tensor) -> Tensor:
         """`exp_elbo` with this configuration's weights: (B,), (B,) -> (B,)."""
         c = self.config
-        return exp_elbo(rec, kl, beta_rec=c.beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
+        return exp_elbo(rec, kl, beta_rec=self.beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
 
     def play(self, x, update):  # x: (B, C, H, W)
         c = self.config
@@ -137,7 +137,7 @@ class SoftIntroVAE(Regularized):
         if c.label_switch_decoder:
             decoder_loss = self.switched_decoder_loss(error, seen.kl())
         if c.gamma_r:
-            decoder_loss = decoder_loss + self.scale * c.gamma_r * c.beta_rec * self.second_error(made, seen, later[2:]).mean()
+            decoder_loss = decoder_loss + self.scale * c.gamma_r * self.beta_rec * self.second_error(made, seen, later[2:]).mean()
         update("decoder", decoder_loss)
 
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}

@@ -131,7 +131,8 @@ def test_wrong_images_are_refused(method):
 @pytest.mark.parametrize(
     ("values", "message"),
     [({"norm": "bach"}, "norm: got.*Did you mean 'batch'"), ({"statistics": "live"}, "statistics: got"),
-     ({"beta_rec": -1.0}, "beta_rec"), ({"beta_kl": math.nan}, "beta_kl"), ({"warmup": 1.5}, "warmup"),
+     ({"beta_rec": -1.0}, "beta_rec"), ({"beta_rec_end": -0.1}, "beta_rec_end"),
+     ({"encoder_lr_factor": 0.0}, "encoder_lr_factor"), ({"beta_kl": math.nan}, "beta_kl"), ({"warmup": 1.5}, "warmup"),
      ({"warmup": math.nan}, "warmup"), ({"decoder_variance": 0.0}, "decoder_variance"), ({"latent_dim": 0}, "latent_dim"),
      ({"widths": (0,)}, "widths"), ({"network": "resnet"}, "network")],
     ids=str,
@@ -140,6 +141,32 @@ def test_wrong_images_are_refused(method):
 def test_a_bad_configuration_is_refused_by_name(method, values, message):
     with pytest.raises(CourseError, match=message):
         methods.build(method, methods.METHODS[method].Config(**values), SHAPE)
+
+
+# Schedules
+
+
+@each_method
+def test_the_errors_weight_goes_from_the_warm_up_to_the_end_in_a_straight_line(method):
+    def step(progress, **config):
+        model = build(method, "points", warmup=0.2, **config)
+        model.progress = progress
+        fixed_noise(model)
+        return {**model.step(data(model), loops_updater(model, 0.1, tiny_run())), "weights": weights(model)}
+
+    for progress, weight in ((0.1, 0.8), (0.2, 0.8), (0.6, 0.5), (0.8, 0.35)):
+        moving, constant = step(progress, beta_rec=0.8, beta_rec_end=0.2), step(progress, beta_rec=weight)
+        assert moving.keys() == constant.keys()
+        for name, value in moving.items():
+            torch.testing.assert_close(value, constant[name], msg=f"{name} at {progress}")
+    assert step(0.6, beta_rec=0.8, beta_rec_end=0.2)["sse"] == step(0.6, beta_rec=0.8)["sse"]
+
+
+@each_method
+def test_the_encoder_has_a_rate_of_its_own_once_the_game_has_begun(method):
+    model = build(method, "points", warmup=0.5, encoder_lr_factor=0.25)
+    for model.progress, factor in ((0.0, 1.0), (0.49, 1.0), (0.5, 0.25), (0.9, 0.25)):
+        assert (model.lr_factor("encoder"), model.lr_factor("decoder")) == (factor, 1.0)
 
 
 # Batch norm's statistics for eval mode
