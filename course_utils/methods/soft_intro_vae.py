@@ -153,8 +153,8 @@ class SoftIntroVAE(Regularized):
     def switched_encoder_loss(self, error: Tensor, kl_real: Tensor, error_made: Tensor, kl_made: Tensor) -> Tensor:
         """The encoder's loss with labels switched in some rows: (B,), (B,), (2B,), (2B,) -> ().
 
-        A row of the batch is a real image, its reconstruction and a sample. Labelled real, an image s has the term
-        R(s) = scale (beta_rec sse(s) + beta_kl KL(s)); labelled fake, F(s) = 1/alpha exp(-alpha scale (beta_rec sse(s)
+        A row of the batch is a real image, its reconstruction and a sample. Labeled real, an image s has the term
+        R(s) = scale (beta_rec sse(s) + beta_kl KL(s)); labeled fake, F(s) = 1/alpha exp(-alpha scale (beta_rec sse(s)
         + beta_neg KL(s))). sse(s) is s against its own reconstruction. A row costs R(real) + (F(rec) + F(fake)) / 2, and if
         it is switched F(real) + (R(rec) + R(fake)) / 2. The loss is the mean over rows: at share 1 all roles are swapped."""
         c, rows = self.config, self.switched(len(error), self.config.label_switch_encoder)
@@ -166,7 +166,7 @@ class SoftIntroVAE(Regularized):
     def switched_decoder_loss(self, error: Tensor, kl_made: Tensor) -> Tensor:
         """The decoder's loss with labels switched in some rows: (B,), (2B,) -> ().
 
-        The decoder has its images labelled real, and pulls them to the prior: P(s) = scale gamma beta_kl KL(s). Labelled
+        The decoder has its images labeled real, and pulls them to the prior: P(s) = scale gamma beta_kl KL(s). Labeled
         fake, they cost what they cost the encoder, 1/alpha exp(-alpha scale beta_neg KL(s)), without the squared error, which
         its loss has not got either: the decoder pushes them away. A row costs scale beta_rec sse(x, rec) + (P(rec) +
         P(fake)) / 2; if it is switched, the pull is replaced and the squared error is not, as no label is in it."""
