@@ -143,8 +143,8 @@ def test_training_a_finished_recipe_again_gives_the_same_file(tmp_path, toy_data
     assert sha256_of(out / "log.csv") == before and same(weights(checkpoints.load(out)), model)
 
 
-def test_an_interrupted_recipe_goes_on(tmp_path, toy_data, monkeypatch):
-    recipes.train(RECIPE, tmp_path / "whole", quiet=True)
+def interrupt(recipe, out, monkeypatch):
+    """Train a recipe until its state of step 10."""
     save = run_state.save
 
     def interrupted(folder, step, *args):
@@ -155,13 +155,30 @@ def test_an_interrupted_recipe_goes_on(tmp_path, toy_data, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run_state, "save", interrupted)
-        recipes.train(RECIPE, tmp_path / "cut", quiet=True)
+        recipes.train(recipe, out, quiet=True)
+
+
+def test_an_interrupted_recipe_goes_on(tmp_path, toy_data, monkeypatch):
+    recipes.train(RECIPE, tmp_path / "whole", quiet=True)
+    interrupt(RECIPE, tmp_path / "cut", monkeypatch)
     assert not (tmp_path / "cut" / "model.safetensors").exists()  # nothing that could be taken for a result
     recipes.train(RECIPE, tmp_path / "cut", quiet=True)
     assert same(weights(checkpoints.load(tmp_path / "cut")), weights(checkpoints.load(tmp_path / "whole")))
     other = replace(RECIPE, config=replace(TINY, beta=2.0))
     with pytest.raises(CourseError, match="another config"):
         recipes.train(other, tmp_path / "cut", quiet=True)
+
+
+def test_a_state_from_before_a_setting_existed_goes_on_with_its_default(tmp_path, toy_data, monkeypatch):
+    interrupt(RECIPE, tmp_path, monkeypatch)
+    for path in run_state.saved(tmp_path):
+        state, header = tensors.load(path)
+        del header["config"]["free_bits"]
+        tensors.save(path, state, header)
+    with pytest.raises(CourseError, match="another config"):
+        recipes.train(replace(RECIPE, config=replace(TINY, free_bits=0.5)), tmp_path, quiet=True)
+    recipes.train(RECIPE, tmp_path, quiet=True)
+    assert checkpoints.load(tmp_path).config.free_bits == 0
 
 
 def test_a_stored_model_that_was_trained_in_low_precision_is_measured_in_float32(tmp_path, toy_data):

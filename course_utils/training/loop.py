@@ -142,7 +142,9 @@ class Run:
         if loaded is None:
             return
         flat, header = loaded
-        run_state.check_same_run(self.out, header, self.header)
+        config = getattr(self.model, "config", None)
+        defaults = json.loads(json.dumps(asdict(type(config)()))) if config else None  # as a header gives them back
+        run_state.check_same_run(self.out, header, self.header, defaults)
         self.step = run_state.restore(flat, header, self.model, self.ema, self.optimizers)
         self.seconds = header.get("seconds", 0.0)
 
@@ -185,7 +187,8 @@ class Run:
         config, model = self.config, self.model
         seed = mix(config.seed, 2, self.step, self.fabric.global_rank)
         model.rng.manual_seed(seed)  # noise follows from (seed, step, rank): a resumed run draws the same
-        torch.manual_seed(seed)  # for what takes no generator: dropout, kornia
+        # For what takes no generator: dropout, kornia. With the same seed their draws would repeat the model's own.
+        torch.manual_seed(mix(config.seed, 3, self.step, self.fabric.global_rank))
         model.steps_done, model.progress = self.step, self.step / self.total
         lr = config.lr_at(self.step / (config.lr_steps or self.total))
         for player, optimizer in self.optimizers.items():

@@ -64,13 +64,19 @@ def clear(folder: Path) -> None:
 FIXED = ("seed", "batch_size", "optimizer", "ema")
 
 
-def check_same_run(folder: Path, found: dict, wanted: dict) -> None:
-    """Raise CourseError unless the state with header `found` belongs to the run that the header `wanted` describes."""
+def check_same_run(folder: Path, found: dict, wanted: dict, defaults: dict | None = None) -> None:
+    """Raise CourseError unless the state with header `found` belongs to the run that the header `wanted` describes.
+
+    defaults: of the method's configuration. A state saved before a setting existed was made with its default."""
+    if defaults and found.get("config") and wanted.get("config"):
+        found, wanted = ({**header, "config": {**defaults, **header["config"]}} for header in (found, wanted))
     remedy = "Use the saved run's own settings, another folder (--out), or start over (--no-resume)."
     before, now = found.get("run", {}), wanted["run"]
     pairs = [(key, found.get(key), wanted.get(key)) for key in ("method", "config", "data_shape", "dataset")]
     for key, old, new in pairs + [(key, before.get(key), now[key]) for key in FIXED]:
         if old is not None and new is not None and old != new:
+            if key == "config":  # what differs, and no more
+                old, new = ({k: v for k, v in a.items() if b.get(k, a) != v} for a, b in ((old, new), (new, old)))
             raise CourseError(f"resume: {folder} holds a run with another {key}: {old}; now it is {new}. {remedy}")
     if found["step"] > wanted["total_steps"]:
         total = wanted["total_steps"]
