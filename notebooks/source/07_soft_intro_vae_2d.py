@@ -225,7 +225,8 @@ print(inspect.getsource(SoftIntroVAE.play))
 # %% [markdown]
 # Look for three places. `made.detach()`: the encoder looks at fakes as at fixed points. `update("encoder", ...)` comes *before* `seen` is
 # computed again: the decoder hears the judgement of the encoder that has just learned. And `made` itself is not made again: the decoder
-# has not moved, so its points would be the same.
+# has not moved, so its points would be the same. (`take_turns`, `shown`, `decoders_turn` and `adapted` hand on what they get, and the two
+# `label_switch` are off, until chapter 09 turns them on.)
 #
 # ## Watch the game
 #

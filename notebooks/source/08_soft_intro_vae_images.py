@@ -259,8 +259,8 @@ print("passes by the book:   ", book_runs)
 print("passes of the package:", package_runs)
 
 # %% [markdown]
-# (With the tiny term of the published code two more passes of the decoder come on top.) The rest of the source is about which images share a
-# batch: that belongs to the same story.
+# (With the tiny term of the published code two more passes of the decoder come on top.) `each_posterior` and `each_image` are about which
+# images share a batch, further below. `take_turns`, `shown`, `decoders_turn`, `adapted` and the label switches do nothing before chapter 09.
 #
 # ## Health signs
 #
