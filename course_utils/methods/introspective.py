@@ -43,8 +43,8 @@ class IntrospectiveConfig(AutoencoderConfig):
     beta_rec: float = 1.0
     """weight of the squared error"""
     beta_rec_end: float | None = None
-    """weight of the squared error at the end of the run, to which it goes in a straight line from the end of the warm-up;
-    none: beta_rec stays. The error draws the decoder's images to averages: less of it at the end sharpens densities"""
+    """weight of the squared error at the end of the run, to which it falls from the end of the warm-up, by equal factors in
+    equal times; none: it stays. The error draws what is decoded to averages: less of it, late, gives better densities"""
     beta_kl: float = 1.0
     """weight of the KL of real images, and in Soft-IntroVAE of the decoder's images in its own step"""
     warmup: float = 0.0
@@ -62,7 +62,9 @@ class IntrospectiveConfig(AutoencoderConfig):
         for name, allowed in (("norm", NORMS), ("statistics", STATISTICS)):
             if getattr(self, name) not in allowed:
                 raise reject(name, getattr(self, name), allowed)
-        self.check_weights("beta_rec", "beta_kl", *(["beta_rec_end"] if self.beta_rec_end is not None else []))
+        self.check_weights("beta_rec", "beta_kl")
+        if self.beta_rec_end is not None and not (0 < self.beta_rec_end < math.inf and self.beta_rec):
+            raise reject("beta_rec_end", self.beta_rec_end, "more than 0, as beta_rec then is", "It is reached by factors.")
         if not 0 <= self.warmup <= 1:
             raise reject("warmup", self.warmup, "a share of the run, from 0 to 1")
         if not 0 < self.encoder_lr_factor < math.inf:
@@ -105,7 +107,7 @@ class Introspective(VAE):
         c = self.config
         if c.beta_rec_end is None or self.progress <= c.warmup:
             return c.beta_rec
-        return c.beta_rec + (c.beta_rec_end - c.beta_rec) * (self.progress - c.warmup) / (1 - c.warmup)
+        return c.beta_rec * (c.beta_rec_end / c.beta_rec) ** ((self.progress - c.warmup) / (1 - c.warmup))
 
     @abstractmethod
     def play(self, x: Tensor, update) -> dict[str, Tensor]:
