@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reconstruct": ("look", "reconstruct", "images and their reconstructions"),
     "interpolate": ("look", "interpolate", "a path between two images through the latent space"),
     "traverse": ("look", "traverse", "what each latent dimension does to an image"),
+    "inpaint": ("inpaint", "inpaint", "fill holes in images by encoding and decoding them"),
     "evaluate": ("measure", "evaluate", "held-out measures of a checkpoint"),
     "checkpoints": ("measure", "checkpoints", "list the shipped checkpoints, or verify hashes and measures"),
     "figures": ("draw", "figures", "draw the figures of the shipped checkpoints again"),
