@@ -105,13 +105,13 @@ def _emoji(config, about) -> Recipe:
     return Recipe(method, config, "noto-emoji", run, size=32, about=about)
 
 
-def _introspective(method, config, about) -> Recipe:
+def _introspective(method, config, about, **changes) -> Recipe:
     # A VAE, an IntroVAE and a Soft-IntroVAE of one pair of networks, for equally many images: some minutes of a GPU, an hour
     # of a CPU core, where published runs take days. So the networks are smaller, and the rate is larger. Adam without momentum,
     # as in chapter 04: with the published 0.9 Soft-IntroVAE's fd_fashion is 12.5 after 2,500 steps, without it 6.3.
     run = RunConfig(steps=12_000, batch_size=64, lr=4e-4, lr_schedule="cosine", betas=(0.0, 0.9), ema=0.999, log_every=50,
                     eval_every=500, checkpoint_every=200)
-    return Recipe(method, config, "fashion-mnist", run, about=about, watch=("fd_fashion",))
+    return Recipe(method, config, "fashion-mnist", replace(run, **changes), about=about, watch=("fd_fashion",))
 
 
 def _published_soft(dataset, epochs, batch_size, size=None, watch=(), about="", **config) -> Recipe:
@@ -225,6 +225,11 @@ RECIPES: dict[str, Recipe] = {
     "soft_intro_vae_fashion": _introspective(
         "soft-intro-vae", SoftIntroVAEConfig(beta_neg=128.0, warmup=FASHION_WARMUP, **FASHION_NETS), "a soft threshold"
     ),
+    # The same with Adam's usual memory; stopped when it has turned.
+    "soft_intro_vae_fashion_momentum": replace(_introspective(
+        "soft-intro-vae", SoftIntroVAEConfig(beta_neg=128.0, warmup=0.125, **FASHION_NETS), "Adam with momentum: the judge wins",
+        betas=(0.9, 0.999), steps=8000, lr_steps=12_000, eval_every=1000,
+    ), weights=False),
     # With batch norm the encoder sees each kind of image normalized by its own batch, and hardly tells fakes from real ones.
     "soft_intro_vae_fashion_batch": _introspective(
         "soft-intro-vae", SoftIntroVAEConfig(beta_neg=128.0, warmup=FASHION_WARMUP, **FASHION_NETS | {"norm": "batch"}),
@@ -254,6 +259,7 @@ NOT_YET_RECORDED = (
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
     *_plane_runs(),
     *("vae_fashion_introspective", "intro_vae_fashion", "soft_intro_vae_fashion_batch"),
+    "soft_intro_vae_fashion_momentum",
     *(f"soft_intro_vae_{data}" for data in ("fashion", "emoji", "cifar10", "svhn", "mnist", "celeba")),
 )
 
