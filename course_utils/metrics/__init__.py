@@ -10,6 +10,7 @@ from .kernel import kernel_distance
 from .likelihood import importance_weighted_log_likelihood
 from .modes import ModeCoverage, mode_coverage
 from .neighbors import nearest, precision_recall_density_coverage
+from .overfitting import measure_memorization, memorization, real_fake_gaps
 from .plane import POINT_METRICS, generate_points, real_against_real, score
 from .references import reference_statistics
 from .samples import generate
@@ -17,6 +18,6 @@ from .samples import generate
 __all__ = ["Disentanglement", "FeatureNetwork", "Moments", "classifier_features", "feature_network", "frechet_distance"]
 __all__ += ["generate", "importance_weighted_log_likelihood", "inception_features", "kernel_distance", "measure"]
 __all__ += ["metric_names", "mutual_information_gap", "nearest", "precision_recall_density_coverage"]
-__all__ += ["reference_statistics"]
+__all__ += ["measure_memorization", "memorization", "real_fake_gaps", "reference_statistics"]
 __all__ += ["POINT_METRICS", "GridDensity", "ModeCoverage", "divergences", "generate_points", "jsd", "kl", "mode_coverage"]
 __all__ += ["model_density", "prior_density", "real_against_real", "score", "skewed_kl", "typical", "typical_cells"]
