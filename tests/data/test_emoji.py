@@ -84,6 +84,23 @@ def test_no_twin_straddles_the_splits(everything):
     assert not people["train"] & people["test"]
 
 
+def test_emoji_that_differ_in_tone_gender_hair_or_direction_code_points_are_in_one_split(everything):
+    """Of every group, from the sequences alone: neither `base` nor names are asked."""
+    split = {split: data.load("noto-emoji", split).attributes["character"] for split in ("train", "test")}
+    tones, hair = [*map(chr, range(0x1F3FB, 0x1F400))], [*map(chr, range(0x1F9B0, 0x1F9B4))]
+    variant = re.compile(f"[{''.join(tones + hair)}\u2640\u2642\u27A1\uFE0F\u200D]")
+    families = defaultdict(lambda: defaultdict(list))
+    for part, characters in split.items():
+        for character in characters:
+            family = re.sub("[\U0001F468\U0001F469]", "\U0001F9D1", variant.sub("", character))  # man, woman: person
+            families[family][part].append(character)
+    alone = families.pop("")  # tones, hair and signs as pictures of their own
+    assert not [family for family, parts in families.items() if len(parts) > 1]
+    toned = {part: [f for f in families.values() if sum(tone in c for c in f[part] for tone in tones) >= 5] for part in split}
+    assert len(toned["test"]) > 10 and len(toned["train"]) > 100, "without families nothing is tested"
+    assert set(tones) <= set(alone["train"]) or set(tones) <= set(alone["test"])
+
+
 def test_32_is_the_mean_of_2x2(everything):
     small = data.load("noto-emoji", "all", size=32).images
     x = everything.images.int()
