@@ -60,13 +60,13 @@ class IntroVAE(Regularized):
         kl_made = self.each_posterior(self.shown(made.detach(), "encoder")).kl()  # (2B,)
         kl_rec, kl_fake = kl_made.chunk(2)
         pushed = hinge(kl_rec, c.margin) + hinge(kl_fake, c.margin)
-        encoder_loss = self.beta_rec * error.mean() + c.beta_kl * kl_real.mean() + c.alpha * pushed
+        encoder_loss = self.encoder_beta_rec * error.mean() + c.beta_kl * kl_real.mean() + c.alpha * pushed
         update("encoder", encoder_loss, retain_graph=True)
 
         # Decoder: rebuild x, and pull its own images to the prior, as the encoder, which has moved, now sees them.
         made, error = self.decoders_turn(x, z, z_p, made, error)
         pulled = 2 * self.each_posterior(self.shown(made, "decoder")).kl().mean()  # of reconstructions and samples together
-        decoder_loss = self.beta_rec * error.mean() + c.alpha_decoder * pulled
+        decoder_loss = c.beta_rec * error.mean() + c.alpha_decoder * pulled
         update("decoder", decoder_loss)
 
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}

@@ -42,9 +42,9 @@ class IntrospectiveConfig(AutoencoderConfig):
     with which samples collapse); no effect on training"""
     beta_rec: float = 1.0
     """weight of the squared error"""
-    beta_rec_end: float | None = None
-    """weight of the squared error at the end of the run, to which it falls from the end of the warm-up, by equal factors in
-    equal times; none: it stays. The error draws what is decoded to averages: less of it, late, gives better densities"""
+    encoder_beta_rec_end: float | None = None
+    """the encoder's weight of the squared error at the end of the run, to which it falls from the end of the warm-up, by equal
+    factors in equal times; none: it stays, as the decoder's does. A judge that need not rebuild judges densities better"""
     beta_kl: float = 1.0
     """weight of the KL of real images, and in Soft-IntroVAE of the decoder's images in its own step"""
     warmup: float = 0.0
@@ -63,8 +63,9 @@ class IntrospectiveConfig(AutoencoderConfig):
             if getattr(self, name) not in allowed:
                 raise reject(name, getattr(self, name), allowed)
         self.check_weights("beta_rec", "beta_kl")
-        if self.beta_rec_end is not None and not (0 < self.beta_rec_end < math.inf and self.beta_rec):
-            raise reject("beta_rec_end", self.beta_rec_end, "more than 0, as beta_rec then is", "It is reached by factors.")
+        end = self.encoder_beta_rec_end
+        if end is not None and not (0 < end < math.inf and self.beta_rec):
+            raise reject("encoder_beta_rec_end", end, "more than 0, as beta_rec then is", "It is reached by factors.")
         if not 0 <= self.warmup <= 1:
             raise reject("warmup", self.warmup, "a share of the run, from 0 to 1")
         if not 0 < self.encoder_lr_factor < math.inf:
@@ -102,12 +103,12 @@ class Introspective(VAE):
         return self.warm_up(x, update) if self.progress < self.config.warmup else self.play(x, update)
 
     @property
-    def beta_rec(self) -> float:
-        """Weight of the squared error at this point of the run."""
+    def encoder_beta_rec(self) -> float:
+        """The encoder's weight of the squared error at this point of the run."""
         c = self.config
-        if c.beta_rec_end is None or self.progress <= c.warmup:
+        if c.encoder_beta_rec_end is None or self.progress <= c.warmup:
             return c.beta_rec
-        return c.beta_rec * (c.beta_rec_end / c.beta_rec) ** ((self.progress - c.warmup) / (1 - c.warmup))
+        return c.beta_rec * (c.encoder_beta_rec_end / c.beta_rec) ** ((self.progress - c.warmup) / (1 - c.warmup))
 
     @abstractmethod
     def play(self, x: Tensor, update) -> dict[str, Tensor]:
@@ -118,7 +119,7 @@ class Introspective(VAE):
         real = self.posterior(self.corrupted(x))
         rec = self.images(self.decoder, real.sample(self.noise(*real.mean.shape)))
         error, kl = sse(x, rec).mean(), real.kl().mean()
-        loss = self.beta_rec * error + self.config.beta_kl * kl
+        loss = self.config.beta_rec * error + self.config.beta_kl * kl
         update("encoder", loss, retain_graph=True)
         update("decoder", loss)  # its gradient needs no weight of the encoder, which has moved
         return {name: value.detach() for name, value in {"loss": loss, "sse": error, "kl_real": kl}.items()}

@@ -97,14 +97,14 @@ class SoftIntroVAE(Regularized):
         self.renew_target()
         return terms
 
-    def elbo_loss(self, rec: Tensor, kl: Tensor) -> Tensor:
-        """`weighted_elbo_loss` with this configuration's weights: (B,), (B,) -> (B,)."""
-        return weighted_elbo_loss(rec, kl, beta_rec=self.beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
+    def elbo_loss(self, rec: Tensor, kl: Tensor, beta_rec: float) -> Tensor:
+        """`weighted_elbo_loss` with this configuration's other weights: (B,), (B,) -> (B,)."""
+        return weighted_elbo_loss(rec, kl, beta_rec=beta_rec, beta_kl=self.config.beta_kl, scale=self.scale)
 
     def exp_elbo_of(self, rec: Tensor, kl: Tensor) -> Tensor:
-        """`exp_elbo` with this configuration's weights: (B,), (B,) -> (B,)."""
+        """`exp_elbo` with this configuration's weights, the encoder's: (B,), (B,) -> (B,)."""
         c = self.config
-        return exp_elbo(rec, kl, beta_rec=self.beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
+        return exp_elbo(rec, kl, beta_rec=self.encoder_beta_rec, beta_neg=c.beta_neg, scale=self.scale, alpha=c.alpha)
 
     def play(self, x, update):  # x: (B, C, H, W)
         c = self.config
@@ -124,7 +124,7 @@ class SoftIntroVAE(Regularized):
         error, kl_real, kl_made = sse(x, rec), real.kl(), seen.kl()  # (B,), (B,), (2B,)
         error_made = sse(made.detach() if c.detach_target else made, again)  # (2B,)
         passed = self.exp_elbo_of(error_made, kl_made)  # (2B,)
-        encoder_loss = self.elbo_loss(error, kl_real).mean() + passed.mean() / c.alpha
+        encoder_loss = self.elbo_loss(error, kl_real, self.encoder_beta_rec).mean() + passed.mean() / c.alpha
         if c.label_switch_encoder:
             encoder_loss = self.switched_encoder_loss(error, kl_real, error_made, kl_made)
         update("encoder", encoder_loss, retain_graph=True)
@@ -133,11 +133,11 @@ class SoftIntroVAE(Regularized):
         # The decoder has not moved yet: unless it is random, `made` and `error` are what it would compute again.
         made, error = self.decoders_turn(x, z, z_p, made, error)
         seen = self.each_posterior(self.shown(made, "decoder"))
-        decoder_loss = self.elbo_loss(error.mean(), c.gamma * seen.kl().mean())
+        decoder_loss = self.elbo_loss(error.mean(), c.gamma * seen.kl().mean(), c.beta_rec)
         if c.label_switch_decoder:
             decoder_loss = self.switched_decoder_loss(error, seen.kl())
         if c.gamma_r:
-            decoder_loss = decoder_loss + self.scale * c.gamma_r * self.beta_rec * self.second_error(made, seen, later[2:]).mean()
+            decoder_loss = decoder_loss + self.scale * c.gamma_r * c.beta_rec * self.second_error(made, seen, later[2:]).mean()
         update("decoder", decoder_loss)
 
         terms = {"encoder_loss": encoder_loss, "decoder_loss": decoder_loss, "sse": error, "kl_real": kl_real}
@@ -157,9 +157,9 @@ class SoftIntroVAE(Regularized):
         R(s) = scale (beta_rec sse(s) + beta_kl KL(s)); labeled fake, F(s) = 1/alpha exp(-alpha scale (beta_rec sse(s)
         + beta_neg KL(s))). sse(s) is s against its own reconstruction. A row costs R(real) + (F(rec) + F(fake)) / 2, and if
         it is switched F(real) + (R(rec) + R(fake)) / 2. The loss is the mean over rows: at share 1 all roles are swapped."""
-        c, rows = self.config, self.switched(len(error), self.config.label_switch_encoder)
-        as_real, as_fake = self.elbo_loss(error, kl_real), self.exp_elbo_of(error, kl_real) / c.alpha
-        made_real, made_fake = self.elbo_loss(error_made, kl_made), self.exp_elbo_of(error_made, kl_made) / c.alpha
+        c, rows, beta = self.config, self.switched(len(error), self.config.label_switch_encoder), self.encoder_beta_rec
+        as_real, as_fake = self.elbo_loss(error, kl_real, beta), self.exp_elbo_of(error, kl_real) / c.alpha
+        made_real, made_fake = self.elbo_loss(error_made, kl_made, beta), self.exp_elbo_of(error_made, kl_made) / c.alpha
         made = torch.where(rows.repeat(2), made_real, made_fake)
         return torch.where(rows, as_fake, as_real).mean() + made.mean()
 
@@ -172,8 +172,8 @@ class SoftIntroVAE(Regularized):
         P(fake)) / 2; if it is switched, the pull is replaced and the squared error is not, as no label is in it."""
         c, rows = self.config, self.switched(len(error), self.config.label_switch_decoder)
         nothing = torch.zeros_like(kl_made)
-        pulled, pushed = self.elbo_loss(nothing, c.gamma * kl_made), self.exp_elbo_of(nothing, kl_made) / c.alpha
-        return self.elbo_loss(error.mean(), 0.0) + torch.where(rows.repeat(2), pushed, pulled).mean()
+        pulled, pushed = self.elbo_loss(nothing, c.gamma * kl_made, c.beta_rec), self.exp_elbo_of(nothing, kl_made) / c.alpha
+        return self.elbo_loss(error.mean(), 0.0, c.beta_rec) + torch.where(rows.repeat(2), pushed, pulled).mean()
 
     def second_error(self, made: Tensor, seen: Posterior, noise: list[Tensor]) -> Tensor:
         """Squared error of the decoder's images and their own reconstructions: (2B, C, H, W), (2B, Z) -> (2B,).

@@ -141,7 +141,7 @@ def _plane_runs() -> dict[str, Recipe]:
         configs = {
             "vae": VAEConfig(beta=vae_beta, **net),
             "intro-vae": IntroVAEConfig(margin=5.0, beta_rec=1.0, warmup=1 / 15, **net),
-            "soft-intro-vae": SoftIntroVAEConfig(warmup=1 / 15, **weights, **net),
+            "soft-intro-vae": SoftIntroVAEConfig(warmup=1 / 15, encoder_beta_rec_end=0.01, **weights, **net),
         }
         for seed in range(5 if name == "8-gaussians" else 1):
             found |= {f"{method}_{name}_s{seed}": _plane(method, config, name, seed) for method, config in configs.items()}
@@ -150,7 +150,8 @@ def _plane_runs() -> dict[str, Recipe]:
 
 # Published: Soft-IntroVAE's weights; of a good plain VAE the KL's weight over the error's. But for the push on 8 Gaussians: with
 # twice the published 0.9 a JSD of 0.04 is reached after 4,000 steps, not 11,000, and the modes end with more equal shares (11.8
-# to 13.4 %, not 10.8 to 14.0); with more weight on the error (0.6) bridges stay, with less (0.1) it takes longer.
+# to 13.4 %, not 10.8 to 14.0); with more weight on the error (0.6) bridges stay, with less (0.1) it takes longer. And but for the
+# encoder's weight of the error, which falls: kept, the JSD of 8 Gaussians comes to 0.015 and stays there, whatever the rate.
 PLANE = {
     "8-gaussians": ({"beta_kl": 0.3, "beta_rec": 0.2, "beta_neg": 1.8}, 0.05 / 0.8),
     "two-spirals": ({"beta_kl": 0.5, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from introspective_helpers import DOUBLE, NETWORKS, build, data, draw, fixed_noise, loops_updater
-from toys import NoReading, fit_until, images, same, terms_of, tiny_run, weights
+from toys import NoReading, fit_until, gradients, images, same, terms_of, tiny_run, weights
 
 from course_utils import checkpoints, methods, recipes
 from course_utils.data.points import points
@@ -131,8 +131,9 @@ def test_wrong_images_are_refused(method):
 @pytest.mark.parametrize(
     ("values", "message"),
     [({"norm": "bach"}, "norm: got.*Did you mean 'batch'"), ({"statistics": "live"}, "statistics: got"),
-     ({"beta_rec": -1.0}, "beta_rec"), ({"beta_rec_end": 0.0}, "beta_rec_end"), ({"beta_rec_end": math.nan}, "beta_rec_end"),
-     ({"beta_rec": 0.0, "beta_rec_end": 0.1}, "beta_rec_end"),
+     ({"beta_rec": -1.0}, "beta_rec"), ({"encoder_beta_rec_end": 0.0}, "encoder_beta_rec_end"),
+     ({"encoder_beta_rec_end": math.nan}, "encoder_beta_rec_end"),
+     ({"beta_rec": 0.0, "encoder_beta_rec_end": 0.1}, "encoder_beta_rec_end"),
      ({"encoder_lr_factor": 0.0}, "encoder_lr_factor"), ({"beta_kl": math.nan}, "beta_kl"), ({"warmup": 1.5}, "warmup"),
      ({"warmup": math.nan}, "warmup"), ({"decoder_variance": 0.0}, "decoder_variance"), ({"latent_dim": 0}, "latent_dim"),
      ({"widths": (0,)}, "widths"), ({"network": "resnet"}, "network")],
@@ -148,18 +149,21 @@ def test_a_bad_configuration_is_refused_by_name(method, values, message):
 
 
 @each_method
-def test_the_errors_weight_falls_from_the_warm_up_to_the_end_by_equal_factors(method):
+def test_the_encoders_weight_of_the_error_falls_from_the_warm_up_to_the_end_by_equal_factors(method):
     def step(progress, **config):
         model = build(method, "points", warmup=0.2, **config)
         model.progress = progress
         fixed_noise(model)
-        return {**model.step(data(model), loops_updater(model, 0.1, tiny_run())), "weights": weights(model)}
+        slopes, _, terms = gradients(model, data(model))
+        return slopes, terms
 
     for progress, weight in ((0.1, 0.8), (0.2, 0.8), (0.6, 0.4), (0.8, 0.2 * 2**0.5)):
-        moving, constant = step(progress, beta_rec=0.8, beta_rec_end=0.2), step(progress, beta_rec=weight)
-        assert moving.keys() == constant.keys()
-        for name, value in moving.items():
-            torch.testing.assert_close(value, constant[name], msg=f"{name} at {progress}")
+        slopes, terms = step(progress, beta_rec=0.8, encoder_beta_rec_end=0.2)
+        for player, theirs in (("encoder", weight), ("decoder", 0.8)):  # the decoder's stays
+            wanted = step(progress, beta_rec=theirs)
+            torch.testing.assert_close(slopes[player], wanted[0][player], msg=f"{player} at {progress}")
+            name = f"{player}_loss"
+            assert name not in terms or torch.isclose(terms[name], wanted[1][name])
 
 
 @each_method
