@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from tqdm.auto import tqdm
 
 from ..errors import CourseError, reject
 from .common import (
@@ -185,7 +187,7 @@ def _verify(known: dict[str, dict]) -> None:
     """Print one line per checkpoint; CourseError at the end if any failed."""
     rows, failed = [["name", "hash and load", "curves", "measured again", "largest difference"]], []
     cache: dict = {}
-    for name, facts in known.items():
+    for name, facts in tqdm(known.items(), desc="verify", unit="checkpoint", file=sys.stderr):
         row, problems = verify_one(name, facts, cache)
         rows.append([name, *row])
         failed += [f"{name}: {problem}" for problem in problems]
