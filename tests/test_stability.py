@@ -37,10 +37,11 @@ def test_the_record_is_written_and_read(small, monkeypatch, tmp_path):
         stability.recorded(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("first", "usable"), [(5, True), (1, False)])
-def test_a_run_that_diverges_is_counted(small, monkeypatch, first, usable):
-    """From the step `first` on a term is not a number; a state is saved every two steps."""
+@pytest.mark.parametrize(("first", "every", "usable"), [(5, 2, True), (1, 2, True), (1, 0, False)])
+def test_a_run_that_diverges_is_counted(small, monkeypatch, first, every, usable):
+    """From the step `first` on a term is not a number; a state is saved at the start and every so many steps, or never."""
     step = Introspective.step
+    monkeypatch.setitem(stability.RUNS, stability.PLANE, replace(stability.RUNS[stability.PLANE], checkpoint_every=every))
 
     def spoiled(self, x, update):
         terms = step(self, x, update)
