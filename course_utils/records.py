@@ -19,12 +19,14 @@ from .paths import checkpoint_dir
 @dataclass(frozen=True)
 class Record:
     """file: its name. module: the module whose command makes it again. rows: what its runs are called in the file.
-    settings: () -> what the record is a record of, as JSON would give it back."""
+    settings: () -> what the record is a record of, as JSON would give it back. today: those found in a file -> the same with
+    settings that did not exist when it was made."""
 
     file: str
     module: str
     rows: str
     settings: Callable[[], dict]
+    today: Callable[[dict], dict] = dict
 
     @property
     def command(self) -> str:
@@ -36,7 +38,7 @@ class Record:
         if not path.is_file():
             raise CourseError(f"{path}: no such record. It comes with the repository; `{self.command}` makes it.")
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["settings"] != self.settings():
+        if self.today(found["settings"]) != self.settings():
             raise CourseError(f"{path}: made with other settings. `{self.command}` makes it again.")
         return found[self.rows]
 
