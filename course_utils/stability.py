@@ -18,7 +18,7 @@ import torch
 from . import data, methods, recipes, tensors
 from .records import Record
 from .training import Diverged, RunConfig, evaluate, fit
-from .training.state import saved
+from .training.state import defaults_of, saved
 
 METHODS = ("intro-vae", "soft-intro-vae")
 PLANE, IMAGES = "8-gaussians", "fashion-mnist-mini"
@@ -53,8 +53,8 @@ def settings() -> dict:
 
 
 def today(found: dict) -> dict:
-    """Settings of a record, where a configuration lacks what has come since: it was made with the default."""
-    defaults = {name: json.loads(json.dumps(asdict(cls.Config()))) for name, cls in methods.METHODS.items() if name in METHODS}
+    """Settings of a record, with those of a configuration that have come since."""
+    defaults = {name: defaults_of(methods.METHODS[name].Config) for name in METHODS}
     configs = {name: {**defaults[name.split()[0]], **config} for name, config in found["configs"].items()}
     return {**found, "configs": configs}
 

@@ -70,11 +70,6 @@ def inpaint(
         seed: of the places of what is missing
         json: a JSON file to write the measures to
     """
-    from ..figures.inpainting import inpainting
-    from ..files import write_json
-    from ..inpainting import inpaint, measure
-    from . import pictures
-
     at_least("n", n, 1)
     at_least("first", first, 0)
     opened = _open([checkpoint, *against], device)
@@ -82,17 +77,26 @@ def inpaint(
     images, about = _images(Opened(model, {}, label), source, split, first, n)
     holes, hidden = _holes(images, about.get("first", 0), mask, share, box, seed)
     settings = {"passes": passes, "composite": composite, "start": start}
+    _fill(opened, images, holes, settings, {"checkpoint": label, **about, **hidden}, picture_folder(out, label), files, json)
+
+
+def _fill(opened: dict, images, holes, settings: dict, about: dict, folder: Path, files: bool, json: Path | None) -> None:
+    """Fill, measure and draw first, then print and write: nothing is written by a command that fails on the way."""
+    from ..figures.inpainting import inpainting
+    from ..files import write_json
+    from ..inpainting import inpaint, measure
+    from . import pictures
+
     found = measure(opened, images, holes, **settings)
     figure = inpainting(opened, images[:SHOWN], holes[:SHOWN], **settings)
+    filled = inpaint(opened[about["checkpoint"]], images, holes, **settings)[-1] if files else None
     print(f"{len(images):,} image{'s' * (len(images) > 1)}, {found['hole']:.1%} of their pixels hidden; error: {found['unit']}")
     print(_rows(found))
-    folder = picture_folder(out, label)
     print(f"wrote {pictures.write_figure(figure, folder / 'inpainted.png')}")
     if files:
-        filled = inpaint(model, images, holes, **settings)[-1]
         print(f"wrote {pictures.write_each(filled, folder / 'inpainted')}")
     if json is not None:
-        write_json(json, {"checkpoint": label, **about, **hidden, **found})
+        write_json(json, {**about, **found})
         print(f"wrote {json}")
 
 

@@ -164,7 +164,7 @@ PLANE = {
 # The same encoder and decoder for both.
 EMOJI_NETS = {"latent_dim": 64, "network": "vae-gan32", "widths": (16, 32, 64)}
 FASHION_NETS = {"latent_dim": 32, "network": "introspective", "widths": (16, 32, 64), "norm": "group"}
-FASHION_WARMUP = 0.0834
+FASHION_WARMUP = 0.0834  # the first 1,001 of 12,000 steps
 CUB = "folder:CUB_200_2011/images"  # where its archive unpacks to, in COURSE_DATA, data/downloads or here
 
 RECIPES: dict[str, Recipe] = {

@@ -143,8 +143,7 @@ class Run:
             return
         flat, header = loaded
         config = getattr(self.model, "config", None)
-        defaults = json.loads(json.dumps(asdict(type(config)()))) if config else None  # as a header gives them back
-        run_state.check_same_run(self.out, header, self.header, defaults)
+        run_state.check_same_run(self.out, header, self.header, run_state.defaults_of(type(config)) if config else None)
         self.step = run_state.restore(flat, header, self.model, self.ema, self.optimizers)
         self.seconds = header.get("seconds", 0.0)
 

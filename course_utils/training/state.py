@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -64,10 +66,15 @@ def clear(folder: Path) -> None:
 FIXED = ("seed", "batch_size", "optimizer", "ema")
 
 
+def defaults_of(config: type) -> dict:
+    """A configuration's defaults, as JSON gives them back. What was made before a setting existed was made with its default."""
+    return json.loads(json.dumps(asdict(config())))
+
+
 def check_same_run(folder: Path, found: dict, wanted: dict, defaults: dict | None = None) -> None:
     """Raise CourseError unless the state with header `found` belongs to the run that the header `wanted` describes.
 
-    defaults: of the method's configuration. A state saved before a setting existed was made with its default."""
+    defaults: `defaults_of` the method's configuration, for what a header lacks."""
     if defaults and found.get("config") and wanted.get("config"):
         found, wanted = ({**header, "config": {**defaults, **header["config"]}} for header in (found, wanted))
     remedy = "Use the saved run's own settings, another folder (--out), or start over (--no-resume)."

@@ -371,9 +371,8 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 # ## Four densities, three methods
 #
 # Two spirals, a checkerboard and rings are harder than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000 samples
-# each. (The settings are the published ones, with two departures that we found by measuring. On the 8 Gaussians the encoder pushes twice
-# as hard. And for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01; the decoder's stays. With a constant weight the
-# 8 Gaussians came to a JSD of 0.015 and stayed there, at any learning rate: an encoder that has to rebuild points cannot judge them as finely.)
+# each. (The settings of Soft-IntroVAE are the published ones, with two departures: on the 8 Gaussians the encoder pushes twice as hard; and
+# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01, while the decoder's stays.)
 
 # %% tags=["figure"]
 for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be far larger

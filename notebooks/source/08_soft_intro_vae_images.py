@@ -285,7 +285,8 @@ health.health_signs(recorded["Soft-IntroVAE"], score="fd_fashion", title="Soft-I
 # ### A run that turns
 #
 # The same networks, data, batches, rate and weights of the loss. One setting differs: this Adam remembers, with the usual $\beta_1 = 0.9$ and
-# $\beta_2 = 0.999$. The run above had 0 and 0.9, as the GANs of chapter 04. (Recorded, and stopped after 8,000 of 12,000 steps.)
+# $\beta_2 = 0.999$. The run above had 0 and 0.9, as the GANs of chapter 04. (Recorded; its warm-up was one step shorter, and it was stopped after
+# 8,000 of 12,000 steps.)
 
 # %% tags=["figure"]
 health.health_signs(checkpoints.curves("soft_intro_vae_fashion_momentum"), score="fd_fashion", title="The same game with momentum")
@@ -296,8 +297,8 @@ health.health_signs(checkpoints.curves("soft_intro_vae_fashion_momentum"), score
 # pulled hard, and does not follow. A first sign was there long before the score turned: from step 2,000 on the encoder judges reconstructions and
 # samples apart. In the run above these two lines stay together.
 #
-# Momentum adds up the gradients of the last ten steps or so; in a game those lead to where the opponent *was*. (One run of each. There are other
-# ways out, such as a weaker push. None that we tried came near the run above.)
+# Momentum adds up the gradients of the last ten steps or so; in a game those lead to where the opponent *was*. (It is one run of each. That
+# momentum *always* does this, these curves do not show.)
 #
 # ## What breaks: one flag each
 #
