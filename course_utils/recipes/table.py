@@ -161,6 +161,37 @@ PLANE = {
     "rings": ({"beta_kl": 0.2, "beta_rec": 0.2, "beta_neg": 1.0}, 0.05 / 0.8),
 }
 
+# What chapter 09 compares on few pictures, besides nothing at all. p is the probability of each operation for each image.
+REGULARIZED = {
+    "": {},
+    "_augment-real": {"augment": "real"},
+    "_augment-encoder": {"augment": "encoder"},
+    "_augment": {"augment": "everywhere"},
+    "_augment-adaptive": {"augment": "everywhere", "augment_p": 0.0, "augment_target": 0.3},
+    "_dropout": {"dropout_encoder_first": 0.1, "dropout_encoder_last": 0.1},
+    "_noise": {"noise_encoder": 0.1},
+    "_label-switch": {"label_switch_encoder": 0.05},
+}
+
+
+def _emoji_runs() -> dict[str, Recipe]:
+    """Soft-IntroVAE on emoji, without anything and with each regularizer; without and with augmentation two seeds."""
+    run = RunConfig(steps=8000, batch_size=32, lr=2e-4, lr_schedule="cosine", betas=(0.0, 0.9), ema=0.999, log_every=50,
+                    eval_every=1000, checkpoint_every=200)
+    found = {}
+    for name, changes in REGULARIZED.items():
+        config = SoftIntroVAEConfig(beta_neg=64.0, warmup=0.1, widths=(32, 64, 128), norm="group", **changes)
+        about = f"few pictures; {name[1:] or 'the baseline of augmentation'}"
+        recipe = Recipe(
+            "soft-intro-vae", config, "noto-emoji", run, size=32, about=about, watch=("fd_cifar", "kd_cifar"),
+            watch_samples=2000, weights=name in ("", "_augment", "_augment-real"),
+        )
+        found[name] = recipe
+        if name in ("", "_augment"):
+            found[f"{name}_s1"] = replace(recipe, run=replace(run, seed=1), weights=False)
+    return found
+
+
 # The same encoder and decoder for both.
 EMOJI_NETS = {"latent_dim": 64, "network": "vae-gan32", "widths": (16, 32, 64)}
 FASHION_NETS = {"latent_dim": 32, "network": "introspective", "widths": (16, 32, 64), "norm": "group"}
@@ -239,12 +270,7 @@ RECIPES: dict[str, Recipe] = {
         "soft-intro-vae", SoftIntroVAEConfig(beta_neg=128.0, warmup=FASHION_WARMUP, **FASHION_NETS | {"norm": "batch"}),
         "batch norm, whose running averages spoil samples in eval mode",
     ),
-    "soft_intro_vae_emoji": Recipe(
-        "soft-intro-vae", SoftIntroVAEConfig(warmup=0.05, widths=(32, 64, 128)), "noto-emoji",
-        RunConfig(steps=8000, batch_size=32, lr=2e-4, lr_schedule="step", lr_drop=(0.75,), ema=0.999, log_every=50,
-                  eval_every=800, checkpoint_every=200),
-        size=32, about="few pictures, none changed: the baseline of augmentation",
-    ),
+    **{f"soft_intro_vae_emoji{name}": recipe for name, recipe in _emoji_runs().items()},
     "soft_intro_vae_cifar10": _published_soft("cifar10", 400, 32, watch=("fd_cifar",)),
     "soft_intro_vae_svhn": _published_soft("svhn", 400, 32),
     # Its author: with 256 real images end with a larger KL than fakes there.
@@ -263,7 +289,8 @@ NOT_YET_RECORDED = (
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
     *(name for name in _plane_runs() if name != "soft-intro-vae_8-gaussians_s0"),
     *("vae_fashion_introspective", "intro_vae_fashion", "soft_intro_vae_fashion_batch"),
-    *(f"soft_intro_vae_{data}" for data in ("emoji", "cifar10", "svhn", "mnist", "celeba")),
+    *(f"soft_intro_vae_emoji{name}" for name in _emoji_runs()),
+    *(f"soft_intro_vae_{data}" for data in ("cifar10", "svhn", "mnist", "celeba")),
 )
 
 
