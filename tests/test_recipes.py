@@ -181,6 +181,32 @@ def test_a_state_from_before_a_setting_existed_goes_on_with_its_default(tmp_path
     assert checkpoints.load(tmp_path).config.free_bits == 0
 
 
+def test_a_run_may_begin_with_the_weights_of_another(tmp_path, toy_data, monkeypatch):
+    recipes.train(replace(RECIPE, stored="float32"), tmp_path / "first", quiet=True)
+    first = checkpoints.load(tmp_path / "first")
+    still = replace(RECIPE, config=replace(TINY, beta=0.5), run=tiny_run(lr=1e-30), stored="float32")
+    header = recipes.train(still, tmp_path / "second", start=tmp_path / "first", quiet=True)
+    second = checkpoints.load(tmp_path / "second")
+    assert same(weights(second), weights(first)) and second.config.beta == 0.5
+    assert header["start"]["checkpoint"] == "first" and len(header["start"]["sha256"]) == 64
+    moved = recipes.train(RECIPE, tmp_path / "third", start=tmp_path / "first" / "model.safetensors", quiet=True)
+    assert moved["start"]["sha256"] == header["start"]["sha256"]
+    assert not same(weights(checkpoints.load(tmp_path / "third")), weights(first))
+    interrupt(RECIPE, tmp_path / "cut", monkeypatch)
+    with pytest.raises(CourseError, match="another start"):  # else it would go on, and --start would do nothing
+        recipes.train(RECIPE, tmp_path / "cut", start=tmp_path / "first", quiet=True)
+
+
+def test_a_run_begins_with_no_weights_of_another_network(tmp_path, toy_data):
+    recipes.train(RECIPE, tmp_path / "first", quiet=True)
+    other = replace(RECIPE, config=replace(TINY, latent_dim=TINY.latent_dim + 1))
+    with pytest.raises(CourseError, match=r"start: got .*same networks.*tensors \d+ differ.*--latent-dim"):
+        recipes.train(other, tmp_path / "second", start=tmp_path / "first", quiet=True)
+    assert not (tmp_path / "second").exists()
+    with pytest.raises(CourseError, match="nowhere"):
+        recipes.train(RECIPE, tmp_path / "second", start="nowhere", quiet=True)
+
+
 def test_a_stored_model_that_was_trained_in_low_precision_is_measured_in_float32(tmp_path, toy_data):
     recipe = replace(RECIPE, run=tiny_run(precision="bf16"))
     header = recipes.train(recipe, tmp_path / "run", quiet=True)

@@ -44,6 +44,8 @@ class FolderOptions:
     """folder of the run; runs/NAME if not given"""
     name: str = ""
     """what the run is called; made of method and data, or the recipe, if not given"""
+    start: Annotated[str | None, option("CHECKPOINT")] = None
+    """weights to begin with: a name of `course checkpoints`, a model.safetensors or a run's folder, of the same networks"""
     resume: bool = True
     """go on from the last whole state in the folder; --no-resume starts over and removes what is there"""
     publish: bool = False
@@ -159,6 +161,7 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
     out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs").expanduser() / name
     if out.exists() and not out.is_dir():
         raise reject("out", str(out), "a folder, existing or new")
+    command = [*command, *(["--start", folder.start] if folder.start is not None else [])]
     again = shlex.join([*command, *(["--out", out.as_posix()] if folder.out is not None else [])])
     try:
         header = recipes.train(
@@ -166,6 +169,7 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
             out,
             name=recipe_name or "",
             command=shlex.join(command),
+            start=folder.start,
             resume=folder.resume,
             quiet=not is_chief(),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .. import checkpoints, data, methods
+from .. import checkpoints, data, methods, tensors
 from ..errors import reject
 from ..metrics import measure
 from ..paths import runs_dir
@@ -18,23 +18,27 @@ from ..training import FitResult, RunConfig, evaluate, fit
 from .table import NOT_YET_RECORDED, RECIPES, Recipe, get
 
 __all__ = ["FAST_STEPS", "NOT_YET_RECORDED", "RECIPES", "Recipe"]
-__all__ += ["fast", "get", "measured", "obtain", "quick", "sampled", "train"]
+__all__ += ["begin_with", "fast", "get", "measured", "obtain", "quick", "sampled", "train"]
 
 
 def train(
-    recipe: Recipe, out: Path | str, *, name: str = "", command: str = "", resume=True, quiet=False, root=None
+    recipe: Recipe, out: Path | str, *, name: str = "", command: str = "", start: Path | str | None = None, resume=True,
+    quiet=False, root=None,
 ) -> dict:
     """Train as the recipe says into the folder `out` (log.csv, states, model.safetensors); return the model's header.
 
     Interrupted, the same call goes on from the last whole state. A finished run is not trained again. Of several
-    processes that train together only the first writes the model; the others get an empty header."""
+    processes that train together only the first writes the model; the others get an empty header. start: a checkpoint
+    whose weights are the first ones (`begin_with`)."""
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     out = Path(out)
     train_set = data.load(recipe.dataset, "train", size=recipe.size, root=root)
     test_set = data.load(recipe.dataset, "test", size=recipe.size, root=root)
     model = methods.build(recipe.method, recipe.config, train_set.shape, seed=recipe.run.seed)
+    begun = begin_with(model, start) if start is not None else {}
     identity = {"method": recipe.method, "config": _jsonable(asdict(recipe.config)), "data_shape": list(train_set.shape)}
+    identity |= begun
     watched = {"metrics": list(recipe.watch), "samples": recipe.watch_samples} if recipe.watch else None
     hooks = [lambda step, model: sampled(model, test_set, watched)] if watched else []
     if recipe.film:
@@ -46,7 +50,7 @@ def train(
     )
     if rank_zero_only.rank:
         return {}
-    facts = {"recipe": name or None, "command": command, **_facts(recipe, train_set, result), "watched": watched}
+    facts = {"recipe": name or None, "command": command, **begun, **_facts(recipe, train_set, result), "watched": watched}
     # Measured on the weights as they are on disk, in float32: what anybody who loads them will measure again.
     rounded = out / "unmeasured.safetensors"
     checkpoints.export(rounded, result.model, facts, stored=recipe.stored)
@@ -55,6 +59,25 @@ def train(
     written = checkpoints.export(out / "model.safetensors", loaded, facts, stored=recipe.stored)
     rounded.unlink()
     return written
+
+
+def begin_with(model, start: Path | str) -> dict:
+    """Put a checkpoint's weights into a new model; what a record says of it. Its configuration may be another, but for what
+    decides the networks: a VAE's weights begin a Soft-IntroVAE of the same networks. Averages, optimizers and batch norm's
+    estimates (`networks.normalization`), which a VAE does not have, start anew.
+
+    start: a name of the manifest, a model.safetensors or a run's folder. CourseError if a weight is missing or of another
+    shape."""
+    loaded = {name: value for name, value in checkpoints.load(start).state_dict().items() if ".estimated_" not in name}
+    mine = {name: tuple(value.shape) for name, value in model.state_dict().items() if ".estimated_" not in name}
+    theirs = {name: tuple(value.shape) for name, value in loaded.items()}
+    off = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+    if off:
+        first = f"{off[0]} is {theirs.get(off[0], 'not there')}, and here {mine.get(off[0], 'not there')}"
+        remedy = f"Of {len(mine)} tensors {len(off)} differ; {first}. Give --network, --widths, --latent-dim as it has them."
+        raise reject("start", str(start), "a checkpoint of the same networks and image size", remedy)
+    model.load_state_dict(loaded, strict=False)
+    return {"start": {"checkpoint": Path(start).name, "sha256": tensors.digest(loaded, {})}}
 
 
 def _facts(recipe: Recipe, train_set, result: FitResult) -> dict:

@@ -79,9 +79,9 @@ def check_same_run(folder: Path, found: dict, wanted: dict, defaults: dict | Non
         found, wanted = ({**header, "config": {**defaults, **header["config"]}} for header in (found, wanted))
     remedy = "Use the saved run's own settings, another folder (--out), or start over (--no-resume)."
     before, now = found.get("run", {}), wanted["run"]
-    pairs = [(key, found.get(key), wanted.get(key)) for key in ("method", "config", "data_shape", "dataset")]
+    pairs = [(key, found.get(key), wanted.get(key)) for key in ("method", "config", "data_shape", "dataset", "start")]
     for key, old, new in pairs + [(key, before.get(key), now[key]) for key in FIXED]:
-        if old is not None and new is not None and old != new:
+        if new is not None and old != new and (old is not None or key == "start"):
             if key == "config":  # what differs, and no more
                 old, new = ({k: v for k, v in a.items() if b.get(k, a) != v} for a, b in ((old, new), (new, old)))
             raise CourseError(f"resume: {folder} holds a run with another {key}: {old}; now it is {new}. {remedy}")

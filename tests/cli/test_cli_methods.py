@@ -51,3 +51,13 @@ def test_regularization_is_on_the_command_line_with_its_defaults(course, picture
     for bad, message in ((["--augment-p", "1.5"], "augment_p: got 1.5"), (["--augment-erase", "0.5", "0"], "augment_erase: got")):
         done = course(*run[:-1], tmp_path / "none", *bad)
         assert done.code == 2 and message in done.err and not (tmp_path / "none").exists()
+
+
+def test_a_soft_intro_vae_may_begin_with_a_vae_of_its_networks(course, pictures, tmp_path):
+    run = ["--dataset", f"folder:{pictures}", *QUICK, "--steps", 2, "--lr", "1e-4", "--network", "introspective"]
+    vae, soft = tmp_path / "vae", tmp_path / "soft"
+    assert course("train", "vae", *run, "--out", vae).code == 0
+    done = course("train", "soft-intro-vae", *run, "--start", vae, "--out", soft)
+    assert done.code == 0 and f"--start {vae}" in done.out, done.err  # in the command that makes it again
+    done = course("train", "soft-intro-vae", *run, "--start", tmp_path / "none", "--out", tmp_path / "other")
+    assert done.code == 2 and "checkpoint" in done.err
