@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from cli_helpers import QUICK
@@ -10,6 +12,10 @@ from cli_helpers import QUICK
 from course_utils.methods import METHODS
 from course_utils.methods.introspective import IntrospectiveConfig
 from course_utils.methods.regularized import RegularizedConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED_OPTIONS = """dataset num_epochs z_dim seed num_vae lr beta_rec beta_kl beta_neg gamma_r batch_size pretrained device fid
+    gn_real_sigma nn_sigma_enc nn_sigma_dec nn_gn_rel p_enc_s p_enc_e p_dec_s p_dec_e drop_dis p_augment p_ls_enc p_ls_dec"""
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -29,6 +35,18 @@ def test_a_short_run_can_be_measured_and_drawn(course, pictures, tmp_path, metho
     done = course("evaluate", out, "--dataset", f"folder:{pictures}")
     assert done.code == 0 and "sse" in done.out and "kl" in done.out
     assert course("generate", out, "--n", 4).code == 0
+
+
+def test_the_readme_maps_published_options_to_ones_that_exist(course):
+    """Each row of its table: published names on the left, options of `course train soft-intro-vae` on the right."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Coming from the published code") :].split("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
+    published = set(re.findall(r"--[a-z_]+", " ".join(old for old, _ in rows)))
+    assert published == {f"--{name}" for name in PUBLISHED_OPTIONS.split()}
+    here = " ".join(new for _, new in rows) + section[section.rindex("|") :]
+    options = set(re.findall(r"--[a-z][a-z-]*", here))
+    assert options - {"--recipe", "--metrics"} <= set(re.findall(r"--[a-z-]+", course("train", "soft-intro-vae", "--help").out))
 
 
 def test_regularization_is_on_the_command_line_with_its_defaults(course, pictures, tmp_path):
