@@ -2,8 +2,9 @@
 
     python benchmarks/bench_soft_intro_vae_step.py [--steps 4] [--rounds 5] [--threads 2] [--agree 200]
 
-Three comparisons: 32x32 images in color, widths 64, 128, 256 and batch 32, in float32 with equal results and in the
-default precision; points in the plane at batch 512. The plain step (published_soft_intro_vae.py) is float32,
+Comparisons: 32x32 images in color, widths 64, 128, 256 and batch 32, in float32 with equal results, in the default
+precision, and in that with augmentation; points in the plane at batch 512. And what augmentation costs: the course's step
+with it against the same step without. The plain step (published_soft_intro_vae.py) is float32,
 contiguous, computes every forward pass again, doubles images before it convolves them, and reads each term; its batches
 lie in memory. First a step of both in float64, from the same weights and noise, is compared. Rounds alternate, so that
 a machine that slows down slows both; the ratio of each round is taken, and the median reported. --agree trains both for
@@ -29,6 +30,7 @@ from course_utils.files import write_json
 from course_utils.training import RunConfig
 
 Config = methods.SoftIntroVAE.Config
+AUGMENTED = Config(augment="everywhere")
 IMAGES = Config()  # the published configuration of CIFAR-10; speed does not depend on what images show
 EQUAL = replace(IMAGES, detach_target=False)  # the published step but for a term that is weighted 1e-8
 POINTS = Config(latent_dim=2, network="mlp", beta_rec=0.2, beta_kl=0.3, beta_neg=0.9)
@@ -123,6 +125,19 @@ def compare(name, config, train, batch, args, precision):
     }  # fmt: skip
 
 
+def cost_of_augmentation(train, batch, args):
+    """Alternating rounds of the course's own step with augmentation and without: "ratio" is the time of the first over
+    that of the second."""
+    run = RunConfig(batch_size=batch, lr=LR, accelerator="cpu", checkpoint_every=0)
+
+    def loop(config, steps=args.steps):
+        return our_loop(build(config, train.shape), train, run, steps, args.out)
+
+    loop(AUGMENTED, 1), loop(IMAGES, 1)  # warm caches
+    with_it, without = (lambda: loop(AUGMENTED)), (lambda: loop(IMAGES))
+    return rounds(args.rounds, args.steps * batch, with_it, without, "without augmentation, against with")
+
+
 def agree(steps, seeds, out):
     """Terms of both, means over the last quarter of so many steps on fashion-mnist-mini: mean and spread over seeds."""
     config, batch = Config(latent_dim=32, widths=(16, 32, 64)), 32
@@ -165,6 +180,8 @@ def main():
     else:
         found["images_equal"] = compare("images, float32", EQUAL, images, 32, args, "32")
         found["images"] = compare("images, default", IMAGES, images, 32, args, "auto")
+        found["images_augmented"] = compare("images, default, augmented", AUGMENTED, images, 32, args, "auto")
+        found["augmentation"] = cost_of_augmentation(images, 32, args)
         found["points"] = compare("points, default", POINTS, plane, 512, args, "auto")
     write_json(f"{args.out}/soft_intro_vae_{'agree' if args.agree else 'step'}.json", found)
     print(json.dumps(found, indent=2))
