@@ -12,6 +12,7 @@ import tyro
 from tqdm.auto import tqdm
 
 from ..errors import CourseError, reject
+from . import legacy
 from .common import (
     Checkpoint,
     Dataset,
@@ -38,11 +39,12 @@ def evaluate(
     dataset: Dataset = None,
     split: Split = "test",
     size: Size = None,
-    batch_size: int = 500,
+    batch_size: Annotated[int | None, option("N")] = None,
     seed: int = 0,
     metrics: Annotated[tuple[str, ...], option("NAME ...")] = (),
     samples: Annotated[int | None, option("N")] = None,
     inception_weights: Annotated[Path | None, option("FILE")] = None,
+    legacy_train_mode_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
     out: Annotated[Path | None, option("PATH")] = None,
     device: Device = "auto",
 ) -> None:
@@ -52,18 +54,21 @@ def evaluate(
     With --metrics: how far images drawn from the model's prior are from the split's.
 
     Args:
-        batch_size: images at a time; it does not change deterministic terms
+        batch_size: images at a time, 500 if not given; it does not change deterministic terms
         seed: of the codes that are sampled
         metrics: fid, kid, and on the course's classifiers fd_fashion, kd_fashion, fd_cifar, kd_cifar; for each network
             also precision_, recall_, density_ and coverage_; a network's name (inception, fashion, cifar): all of its own;
             for points in the plane jsd, kl_data_model, kl_model_data, within, modes, share_min and share_max, or plane: all
         samples: images to draw for the metrics, 10,000 if not given; points, 20,000
         inception_weights: for fid and kid, in place of the file that pytorch-fid keeps in torch hub's cache
+        legacy_train_mode_bn: beside the standard fid, what published Soft-IntroVAE code calls so: Inception, for real images
+            and for samples, and the measured model are in train mode, so that every batch norm uses the statistics of its batch,
+            of 32 images unless --batch-size is given. As published: --split train --samples 50000
         out: a JSON file to write the measures to
     """
     from ..files import write_json
 
-    at_least("batch_size", batch_size, 1)
+    at_least("batch_size", 500 if batch_size is None else batch_size, 1)
     if not metrics and (samples is not None or inception_weights is not None):
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
     opened = open_checkpoint(checkpoint, device, latent=bool(metrics), points=True)
@@ -71,13 +76,17 @@ def evaluate(
     points = len(images.shape) == 1
     if samples is None:
         samples = 20_000 if points else 10_000
-    settings = {"samples": samples, "seed": seed, "batch_size": batch_size, "inception_weights": inception_weights}
+    if legacy_train_mode_bn:
+        legacy.check(opened, points, metrics, samples, batch_size)
+    settings = {"samples": samples, "seed": seed, "batch_size": batch_size or 500, "inception_weights": inception_weights}
     started = time.perf_counter()
     if metrics:
         found = (_of_points if points else _of_samples)(opened, images, metrics, settings)
     else:
-        found = _held_out(opened, images, seed, batch_size)
-    speed = (samples if metrics else len(images)) / (time.perf_counter() - started)
+        found = _held_out(opened, images, seed, settings["batch_size"])
+    if legacy_train_mode_bn:
+        found["legacy_train_mode_bn"] = legacy.measured(opened, images, {**settings, "batch_size": batch_size})
+    speed = (samples * (1 + legacy_train_mode_bn) if metrics else len(images)) / (time.perf_counter() - started)
     print(f"{speed:,.0f} {_what(images)} per second on {opened.model.device}")
     if out is not None:
         write_json(out, {"checkpoint": opened.label, **found, f"{_what(images)}_per_second": round(speed, 1)})
