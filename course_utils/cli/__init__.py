@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import CourseError, reject
+from ..processes import is_chief
 
 # name: (module, function, what it does)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "traverse": ("look", "traverse", "what each latent dimension does to an image"),
     "inpaint": ("inpaint", "inpaint", "fill holes in images by encoding and decoding them"),
     "evaluate": ("measure", "evaluate", "held-out measures of a checkpoint"),
+    "overfitting": ("overfit", "overfitting", "whether a model has learned its training images by heart"),
     "checkpoints": ("measure", "checkpoints", "list the shipped checkpoints, or verify hashes and measures"),
     "figures": ("draw", "figures", "draw the figures of the shipped checkpoints again"),
     "grade": ("teach", "grade", "run students' notebooks and make a table of points"),
@@ -40,15 +42,6 @@ BAD_INPUT, INTERRUPTED = 2, 130
 # name that the file system does not take (EINVAL is what Windows says of one with a question mark).
 PLACES = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 PLACES |= {errno.ENAMETOOLONG, errno.EINVAL}
-
-# Set in the processes that Fabric's launcher, torchrun or SLURM start.
-RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
-
-
-def is_chief() -> bool:
-    """Whether this process is the one that speaks: of several that train together, only the first does."""
-    return all(not os.environ.get(name, "0").strip("0") for name in RANKS)
-
 
 def usage() -> str:
     width = max(map(len, COMMANDS))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..errors import CourseError, reject
-from . import is_chief
+from ..processes import is_chief
 from .common import option, parse, table
 
 HELP = """usage: course train METHOD [--dataset NAME] [OPTIONS]

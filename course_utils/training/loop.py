@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..errors import CourseError, reject
 from ..files import remove_leftovers
 from ..methods.trainable import Trainable
+from ..processes import only_trainer
 from . import state as run_state
 from .batches import Batches, mix
 from .config import RunConfig
@@ -261,10 +262,11 @@ def fit(
     CPU, bit for bit where it would have. evaluation: ImageSet for held-out terms. hooks: f(step, model) -> more numbers
     at each evaluation. header: facts stored in each state (method, config); a resumed run must agree with them.
     resume=False starts over and deletes the folder's states. quiet: log.csv alone, no progress bar and no TensorBoard.
-    Raises CourseError for a batch larger than the data, another run's folder or a full disk, Diverged for a NaN."""
+    Raises CourseError for a batch larger than the data, another run's folder, one that another process trains in, or a full
+    disk, Diverged for a NaN."""
     for data in (train, evaluation):
         if data is not None:
             model.check_data(data)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with only_trainer(out), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         options = {"out": out, "evaluation": evaluation, "hooks": hooks, "header": header or {}}
         return Run(model, train, config, **options, resume=resume, quiet=quiet).go()

@@ -11,6 +11,7 @@ from toys import fit_until, images, same, terms_of, tiny_run, tiny_vae, weights
 
 from course_utils import tensors
 from course_utils.errors import CourseError
+from course_utils.processes import only_trainer
 from course_utils.training import fit
 from course_utils.training import state as run_state
 from course_utils.training.log import read
@@ -210,3 +211,26 @@ def test_states_are_independent_of_the_machine_that_wrote_them(tmp_path):
     train(tmp_path / "cut", stop_at=13)
     shutil.copytree(tmp_path / "cut", tmp_path / "copy")
     assert same(weights(train(tmp_path / "copy").model), weights(want.model))
+
+
+# two at once
+
+
+def test_a_folder_takes_one_trainer_at_a_time(tmp_path):
+    with only_trainer(tmp_path / "run"), pytest.raises(CourseError, match="another process trains"):
+        train(tmp_path / "run", steps=2)
+    train(tmp_path / "run", steps=2)
+    assert run_state.saved(tmp_path / "run")
+
+
+def test_the_second_process_of_one_run_does_not_ask(tmp_path, monkeypatch):
+    with only_trainer(tmp_path):
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with only_trainer(tmp_path):
+            pass
+
+
+def test_a_run_that_is_refused_leaves_no_folder(tmp_path):
+    with pytest.raises(CourseError, match="batch_size"):
+        train(tmp_path / "deep" / "run", batch_size=10**6)
+    assert not (tmp_path / "deep" / "run").exists()
