@@ -2,6 +2,7 @@
 runs, or with COURSE_STATIC=1, they show a picture of what the panel does instead."""
 
 from .attributes import AttributeExplorer
+from .augmentation import AugmentationExplorer
 from .factors import FactorExplorer
 from .frechet import FrechetExplorer
 from .games import GameExplorer, ModeExplorer
@@ -9,5 +10,5 @@ from .latent import LatentExplorer
 from .paths import InterpolationExplorer, TraversalExplorer
 from .plane import FilmExplorer
 
-__all__ = ["AttributeExplorer", "FactorExplorer", "FilmExplorer", "FrechetExplorer", "GameExplorer"]
-__all__ += ["InterpolationExplorer", "LatentExplorer", "ModeExplorer", "TraversalExplorer"]
+__all__ = ["AttributeExplorer", "AugmentationExplorer", "FactorExplorer", "FilmExplorer", "FrechetExplorer"]
+__all__ += ["GameExplorer", "InterpolationExplorer", "LatentExplorer", "ModeExplorer", "TraversalExplorer"]
