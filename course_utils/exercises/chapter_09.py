@@ -54,6 +54,7 @@ def _steps(got, x, reach: int, mode: str = "constant"):
 @exercise(
     "9.1",
     reference=translate,
+    name="translate",
     title="Each image its own way",
     minutes=15,
     points=3,
