@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inpaint": ("inpaint", "inpaint", "fill holes in images by encoding and decoding them"),
     "evaluate": ("measure", "evaluate", "held-out measures of a checkpoint"),
     "overfitting": ("overfit", "overfitting", "whether a model has learned its training images by heart"),
+    "ablation": ("ablate", "ablation", "what each regularizer does on few pictures: the record of chapter 09"),
     "checkpoints": ("measure", "checkpoints", "list the shipped checkpoints, or verify hashes and measures"),
     "figures": ("draw", "figures", "draw the figures of the shipped checkpoints again"),
     "grade": ("teach", "grade", "run students' notebooks and make a table of points"),
