@@ -25,13 +25,13 @@ def on_a_line(
     models: Mapping[str, LatentModel], density: Density, points: Mapping[str, Tensor] | None = None, *,
     ceiling: float = 3.0, title: str = "",
 ) -> CourseFigure:  # fmt: skip
-    """Models of numbers, a column for each: above the encoder's KL at each place, below its decoder's samples over the density.
+    """Models of points on a line, a column for each: above the encoder's KL at each place, below its decoder's samples over the density.
 
     points: {name: (N, 1)}, what a model was trained on, as marks at the foot of the upper panel. ceiling: the highest KL drawn,
     in nats."""
     models = named(models, "model")
     if density.shape != (1,) or any(tuple(model.data_shape) != (1,) for model in models.values()):
-        raise reject("models", list(models), "models of numbers, and a density on the line")
+        raise reject("models", list(models), "models of points on a line, and a density on it")
     grid = torch.linspace(-density.window, density.window, 241)[:, None]
     real, facts = density.log_density(grid).exp(), []
     figure = new_figure(height=380)
@@ -43,7 +43,7 @@ def on_a_line(
         above.set(title=name, ylim=(0, ceiling))
         if points and name in points:
             above.plot(array(points[name][:, 0]), np.zeros(len(points[name])), "|", color=INK, ms=16, mew=1.6, clip_on=False)
-        below.fill_between(array(grid[:, 0]), array(real), color="#BBDDF6", lw=0, label="the density of real numbers")
+        below.fill_between(array(grid[:, 0]), array(real), color="#BBDDF6", lw=0, label="the density of real points")
         bins = np.linspace(-density.window, density.window, 61)
         below.hist(array(drawn[:, 0]), bins, density=True, histtype="step", color=VERMILION, lw=1.5, label="samples")
         below.set_xlabel("x")

@@ -76,7 +76,7 @@ for name, model in models.items():
 
 # %% [markdown]
 # Both kinds of *real* emoji come from one list, split by their base: no held-out emoji has a twin of another skin tone or gender among the
-# training ones. An encoder that has understood what emoji look like judges both alike. One that knows its pictures *by heart* moves what it has
+# training ones. (A few, hands and clocks, are the mirror image of one.) An encoder that has understood what emoji look like judges both alike. One that knows its pictures *by heart* moves what it has
 # not seen toward the fakes. To put a number on it, take the **gap** of two kinds of image,
 #
 # $$\mathrm{gap}(a, b) = \frac{\overline{\mathrm{KL}}(b) - \overline{\mathrm{KL}}(a)}{\overline{\mathrm{KL}}(b) + \overline{\mathrm{KL}}(a)}$$
@@ -99,21 +99,21 @@ figures.metric_table(rows, caption="Gaps of two kinds of image, as the trained e
 #
 # ## By heart, on a line
 #
-# What happens there can be seen where an "image" is one number. The game is that of chapter 07: real numbers come from a Gaussian, encoder and
+# What happens there can be seen where an "image" is one number. The game is that of chapter 07: real points come from a Gaussian, encoder and
 # decoder are small networks, and a run takes a second or two. The class below has a switch for what comes later: in which *places* the
 # encoder is shown something else than what there is.
 
 # %% tags=["figure"]
 class OnALine(SoftIntroVAE):
-    """Soft-IntroVAE of numbers. In these places its encoder is shown moved ones: real, encoder, decoder."""
+    """Soft-IntroVAE of points on a line. In these places its encoder is shown moved ones: real, encoder, decoder."""
 
     places, move = (), None
 
-    def shown(self, numbers, place):                                # New: in chapter 07 it was shown what there is
-        return self.move(numbers) if place in self.places else numbers
+    def shown(self, x, place):                                # New: in chapter 07 it was shown what there is
+        return self.move(x) if place in self.places else x
 
 def play(real, places=(), move=None, seed=0, steps=300, lr=2e-3):
-    """A game on real numbers (N, 1): the trained model, in eval mode."""
+    """A game on real points (N, 1): the trained model, in eval mode."""
     torch.manual_seed(seed)
     model = OnALine(SoftIntroVAE.Config(latent_dim=1, network="mlp", widths=(64, 64, 64), beta_rec=0.05, beta_kl=0.3, beta_neg=0.9, warmup=0.1), (1,))
     model.places, model.move = places, move
@@ -135,8 +135,8 @@ truth = density("gaussian")
 many = points("gaussian").images                                    # (20000, 1)
 six = many[:6]
 unseen = truth.sample(2000, torch.Generator().manual_seed(0))
-games = {"20,000 numbers": (many, play(many)), "6 numbers": (six, play(six))}
-drawn.on_a_line({name: model for name, (_, model) in games.items()}, truth, {"6 numbers": six}, title="The same game, with many and with few real numbers")
+games = {"20,000 points": (many, play(many)), "6 points": (six, play(six))}
+drawn.on_a_line({name: model for name, (_, model) in games.items()}, truth, {"6 points": six}, title="The same game, with many and with few real points")
 
 # %%
 def line_row(name, real, model):
@@ -144,14 +144,14 @@ def line_row(name, real, model):
     kl_seen, kl_unseen = judged(model, real[:2000]), judged(model, unseen)
     fakes = model.sample(2000, generator=torch.Generator().manual_seed(1))
     return {"trained on": name, "KL, seen": kl_seen.mean().item(), "KL, not seen": kl_unseen.mean().item(), "gap": real_fake_gap(kl_seen, kl_unseen).item(),
-            "samples to the nearest": torch.cdist(fakes, real).amin(1).mean().item(), "new numbers to the nearest": torch.cdist(unseen, real).amin(1).mean().item()}
+            "samples to the nearest": torch.cdist(fakes, real).amin(1).mean().item(), "new points to the nearest": torch.cdist(unseen, real).amin(1).mean().item()}
 
-figures.metric_table([line_row(name, *game) for name, game in games.items()], digits=3, caption="KL in nats; mean distances to the nearest real number of the training")
+figures.metric_table([line_row(name, *game) for name, game in games.items()], digits=3, caption="KL in nats; mean distances to the nearest real point of the training")
 
 # %% [markdown]
-# With many numbers the KL is flat wherever real numbers lie. With six it dips *at the six*, and new numbers from the same Gaussian are
+# With many points the KL is flat wherever real points lie. With six it dips *at the six*, and new points from the same Gaussian are
 # judged to be fakes. The decoder does what it is told to: it goes where the judge is content, and that is at those six. So its samples lie much
-# nearer to them than new real numbers do. Nothing is wrong with the loss. *On these six points*, the judge is right.
+# nearer to them than new real points do. Nothing is wrong with the loss. *On these six points*, the judge is right.
 #
 # A judge that learns few pictures by heart is an old problem of GANs (Karras et al. 2020; Zhao et al. 2020). The encoder of a Soft-IntroVAE has it,
 # too. The cure is the same: make it hard to learn by heart.
@@ -299,8 +299,8 @@ print(inspect.getsource(SoftIntroVAE.shown))
 # %% [markdown]
 # ### A leak, made visible
 #
-# Back to the line, with plenty of real numbers, so that nothing can be learned by heart. The "augmentation" moves a number by 1.5 *to the right*,
-# half of the time. Such an augmentation is easy to find in samples: they should lie around 0, and moved numbers lie around 1.5.
+# Back to the line, with plenty of real points, so that nothing can be learned by heart. The "augmentation" moves a point by 1.5 *to the right*,
+# half of the time. Such an augmentation is easy to find in samples: they should lie around 0, and moved points lie around 1.5.
 
 # %% tags=["figure"]
 def half_to_the_right(x):
@@ -308,8 +308,8 @@ def half_to_the_right(x):
 
 PLACES = {"off": (), "(i) real": ("real",), "(ii) encoder": ("real", "encoder"), "(iii) everywhere": ("real", "encoder", "decoder")}
 leaks = {name: [play(many, places, half_to_the_right, seed) for seed in (0, 1)] for name, places in PLACES.items() if places}
-leaks = {"off": [games["20,000 numbers"][1], play(many, seed=1)]} | leaks
-drawn.on_a_line({name: seeds[0] for name, seeds in leaks.items()}, truth, title="Real numbers are moved to the right, half of them; seed 0")
+leaks = {"off": [games["20,000 points"][1], play(many, seed=1)]} | leaks
+drawn.on_a_line({name: seeds[0] for name, seeds in leaks.items()}, truth, title="Real points are moved to the right, half of them; seed 0")
 
 # %%
 rows = []
@@ -317,37 +317,37 @@ for name, seeds in leaks.items():
     fakes = [model.sample(4000, generator=torch.Generator().manual_seed(1)) for model in seeds]
     rows.append({"augmented": name} | {f"mean, seed {i}": x.mean().item() for i, x in enumerate(fakes)}
                 | {f"above 2, seed {i}": f"{(x > 2).float().mean():.1%}" for i, x in enumerate(fakes)})
-print(f"real numbers: mean {unseen.mean():.2f}, above 2 {(unseen > 2).float().mean():.1%}; moved: mean {half_to_the_right(unseen).mean():.2f}")
+print(f"real points: mean {unseen.mean():.2f}, above 2 {(unseen > 2).float().mean():.1%}; moved: mean {half_to_the_right(unseen).mean():.2f}")
 figures.metric_table(rows, caption="Samples", digits=2)
 
 # %% [markdown]
-# With (i) the augmentation **leaks**: the decoder paints moved numbers. For this judge, "moved" is a sign of being real, and the decoder gives it what
-# it wants. With (iii) both sides are moved alike: the judge compares *moved* samples with *moved* real numbers. Then there is nothing to be
+# With (i) the augmentation **leaks**: the decoder paints moved points. For this judge, "moved" is a sign of being real, and the decoder gives it what
+# it wants. With (iii) both sides are moved alike: the judge compares *moved* samples with *moved* real points. Then there is nothing to be
 # won by painting moved ones, and they come back to where they belong.
 #
 # (ii) is in between. The encoder compares fairly, but the decoder asks it about images as they are, a kind of question the encoder is
 # not trained for: it has met the decoder's images only after they had been augmented. What comes of that differs from seed to seed. Look at its two means, and at
 # the share above 2.
 #
-# That all of this works at all needs one more thing: from *moved* numbers one must be able to tell how the others are distributed. Move every number
+# That all of this works at all needs one more thing: from *moved* points one must be able to tell how the others are distributed. Move every point
 # to a place drawn from a wide, flat distribution, and nothing is left to compare. For $p < 1$, where some images pass as they are,
 # that does not happen.
 #
-# Does it cure the learning by heart? The six numbers again, each moved by up to 0.5 to either side, in all three places:
+# Does it cure the learning by heart? The six points again, each moved by up to 0.5 to either side, in all three places:
 
 # %% tags=["figure"]
 def to_either_side(x):
     return x + 0.5 * (2 * torch.rand(x.shape) - 1)
 
 games["6, moved"] = (six, play(six, PLACES["(iii) everywhere"], to_either_side))
-drawn.on_a_line({name: model for name, (_, model) in games.items()}, truth, {"6 numbers": six, "6, moved": six}, title="Six numbers, without and with augmentation")
+drawn.on_a_line({name: model for name, (_, model) in games.items()}, truth, {"6 points": six, "6, moved": six}, title="Six points, without and with augmentation")
 
 # %%
 figures.metric_table([line_row(name, *game) for name, game in games.items()], digits=3, caption="As above, with one more row")
 
 # %% [markdown]
-# The dips are wide now, and new numbers are judged almost as the six are. Augmentation does not know where the others lie. It only says:
-# *what lies near a real number could be real, too*. Whether that is true, it is you who knows. A mirrored letter is no letter.
+# The dips are wide now, and new points are judged almost as the six are. Augmentation does not know where the others lie. It only says:
+# *what lies near a real point could be real, too*. Whether that is true, it is you who knows. A mirrored letter is no letter.
 #
 # ### The leak on emoji
 #
@@ -428,7 +428,7 @@ check("9.4")
 
 # %% [markdown] tags=["exercise"]
 # Write the update of $p$ after a step. Above the target $p$ rises by the batch's share of `images`: by 1 in so many real images. Otherwise it falls by as
-# much. It stays between 0 and 0.8. (Above that, images as they are become so rare that even (iii) leaks.)
+# much. It stays between 0 and 0.8. (Above that, Karras et al. found, even (iii) leaks: images as they are have become too rare.)
 
 # %% tags=["exercise"]
 def adapted_p(p, kl_real, kl_fake, target, images):
@@ -487,7 +487,7 @@ for player in dropping.players:
             print(f"{player:8s} {name:22s} {type(layer).__name__:14s} {'<--' if isinstance(layer, Dropout) else ''}")
 
 # %% [markdown]
-# A decoder with noise or dropout is no function any more: it paints the same code differently each time. Chapter 08 has saved two passes because the
+# A decoder with noise or dropout is no function any more: it paints the same code differently each time. Chapter 08 has left out line 6 of the step because the
 # decoder "would paint the same pictures again". Here it would not, so the package paints them again (`decoders_turn`).
 #
 # **Label switching.** A judge that is sure of everything is of no use. So lie to it now and then: in a few rows of a batch, chosen at random,
@@ -518,7 +518,7 @@ def switched_loss(as_real, as_fake, made_as_real, made_as_fake, rows):
 check("9.6")
 
 # %% [markdown]
-# Yours and the package's, on the same numbers. A twentieth of the rows would be usual; it is half of them here, so that many are switched:
+# Yours and the package's, on the same numbers. The recorded run below switches a twentieth of the rows; here it is half of them, so that there are some:
 
 # %%
 judge = methods.build("soft-intro-vae", SoftIntroVAE.Config(widths=(8, 16), beta_neg=64.0, label_switch_encoder=0.5), train.shape, seed=0)
@@ -661,7 +661,8 @@ figures.metric_table(rows, best=best, digits=3, caption=f"500 samples against {l
 #
 # ### Play
 #
-# The same panel as in every chapter. Compare the two models at *truncation* 1: which one paints emoji that you know from the training images?
+# The same panel as in every chapter. Press *Random* several times for each model. Which of them repeats itself? Whose samples still are emoji at
+# *truncation* 1.5?
 
 # %% tags=["widget"] alt="Panel with a menu of three models, an emoji, its reconstruction and one slider for each of the six latent dimensions that carry most"
 widgets.LatentExplorer(dict(reversed(painters.items())), test)
