@@ -101,7 +101,7 @@ def test_the_gap_is_that_of_each_row_that_has_both():
     assert lines(below)["gap, held-out"] == ([20, 40], pytest.approx([0, 0.5]))
     assert lines(zero)["gap, training"][1] == [0, 0, 0, 0]
     assert above.get_ylim() == other.get_ylim() and below.get_ylim() == zero.get_ylim()
-    assert "A at the end: training real 1, samples 7, gap 0.75; held-out real 5, samples 15, gap 0.50" in figure.course_alt
+    assert "A at the end: training real 1, samples 7, gap 0.75; held-out real 5, samples 15, gap 0.5." in figure.course_alt
     assert "Two runs" in figure.course_alt
 
 
