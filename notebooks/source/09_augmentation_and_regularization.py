@@ -25,11 +25,12 @@ import inspect
 
 import torch
 
-from course_utils import checkpoints, data, figures, inpainting, methods, recipes, widgets
+from course_utils import ablation, checkpoints, data, figures, inpainting, methods, recipes, widgets
 from course_utils.augment import OPERATIONS, Augmentation, real_fake_gap
 from course_utils.data.points import density, points
 from course_utils.exercises import check, progress
 from course_utils.figures import augmentation as drawn
+from course_utils.figures import regularization
 from course_utils.figures.autoencoders import image_rows
 from course_utils.figures.inpainting import inpainting as inpainting_figure
 from course_utils.figures.measuring import scores_over_steps
@@ -96,6 +97,19 @@ figures.metric_table(rows, caption="Gaps of two kinds of image, as the trained e
 # as good as a fake.
 #
 # TODO-RUN: what the three columns show, for both models.
+#
+# When did it happen? The recorded runs, step by step. Lines are batches of the training, as the encoder is shown them in train mode. Dots are held-out
+# images and new samples, in eval mode, by the averaged weights, which lag behind at first:
+
+# %% tags=["figure"]
+RUNS = {"Soft-IntroVAE": "soft_intro_vae_emoji", "+ augmentation": "soft_intro_vae_emoji_augment"}
+regularization.gap_over_time({name: checkpoints.curves(run) for name, run in RUNS.items()}, title="The encoder's judgment over the steps, the recorded runs")
+
+# %% [markdown]
+# Compare the line of real images, training, with the dots of real images, held-out. As long as they run together nothing is known by heart. (In the second run
+# the line stays above, for another reason: it is of augmented images, which are harder to read.)
+#
+# TODO-RUN: where they part in the first run, and what the second one shows.
 #
 # ## By heart, on a line
 #
@@ -446,11 +460,26 @@ def adapted_p(p, kl_real, kl_fake, target, images):
 # %% tags=["check"]
 check("9.5")
 
+# %% tags=["figure"]
+adaptive = checkpoints.curves("soft_intro_vae_emoji_augment-adaptive")
+target = recipes.get("soft_intro_vae_emoji_augment-adaptive").config.augment_target
+figures.show(figures.training_curves({f"target {target:g}": adaptive}, "augment_p", title="An adaptive p, the recorded run"))
+regularization.gap_over_time({"without": checkpoints.curves(RUNS["Soft-IntroVAE"]), "p = 0.5": checkpoints.curves(RUNS["+ augmentation"]), "adaptive p": adaptive},
+                             title="The gap without augmentation, with a fixed p, and with one that adapts")
+
 # %% [markdown]
-# TODO-RUN: the recorded run with an adaptive p, `figures.regularization.gap_over_time`: its gap and its p over the steps, beside the gap without augmentation.
+# The sign that $p$ follows is the gap of real images *of the training* and fakes, the solid line below. It rises for two reasons: the encoder knows its pictures by heart, or
+# the fakes are poor. So it can serve only where it is clear what it would be otherwise. With many images this game has a gap, too: chapter 08's run, on
+# 60,000 garments, ends with one of
 
 # %%
-# TODO-RUN: gap_over_time({"without": checkpoints.curves("soft_intro_vae_emoji"), "adaptive": checkpoints.curves("soft_intro_vae_emoji_augment-adaptive")})
+garments = {name: torch.tensor(values[-1:]) for name, values in checkpoints.curves("soft_intro_vae_fashion").items()}
+for kind, prefix in (("in training", "kl"), ("held-out", "val_kl")):
+    real, fake = garments["kl_real" if kind == "in training" else "val_kl"], garments[f"{prefix}_fake"]
+    print(f"{kind:12s} {real_fake_gap(real, fake):.2f}")
+
+# %% [markdown]
+# TODO-RUN: where p has settled, what the gap did meanwhile.
 
 # %% [markdown]
 # ## Other ways to disturb a judge
@@ -536,10 +565,35 @@ print(f"{int(rows_.sum())} of 32 rows switched: yours {switched_loss(*costs[0], 
 # One network, one data set, one budget, one setting for each. Each model was recorded by its recipe (`course train --recipe soft_intro_vae_emoji_augment`,
 # and so on). The plain model and (iii) have two seeds, as without a spread no difference means anything (chapter 05).
 
+# %% tags=["figure"]
+record = ablation.read()
+figures.show(regularization.ablation(record, ("sse_held_out", "fd_cifar_held_out"), title="Every regularizer on one axis: how good the pictures are"))
+regularization.ablation(record, ("nearer_relative_cifar", "gap_unseen"), title="Every regularizer on one axis: what is known by heart")
+
 # %%
-# TODO-RUN: from course_utils.ablation import ...; figures.regularization.ablation(record)
+COLUMNS = {"sse_held_out": "error, held-out", "sse_train": "error, training", "fd_cifar_held_out": "fd_cifar, held-out", "fd_cifar_train": "fd_cifar, training",
+           "nearer_relative_cifar": "nearer", "gap_held_out": "gap to samples", "gap_unseen": "gap to unseen"}
+rows = [{"against overfitting": ablation.label(run["recipe"]), "seed": run["seed"]} | {title: ablation.spread(run["values"][key])[0] for key, title in COLUMNS.items()}
+        for run in record["runs"]]
+rows += [{"against overfitting": f"two seeds of \"{name}\" differ by"} | {title: apart[key] for key, title in COLUMNS.items()}
+         for name, apart in ablation.between_seeds(record).items()]
+figures.metric_table(rows, digits=3, caption=f"Means over {len(record['settings']['seeds'])} draws of {record['settings']['samples']:,} samples")
+
 # %% [markdown]
-# TODO-RUN: how to read the table: which differences are larger than the spread of the two seeds. Claims as published: all of them help. What we see.
+# | column | what it says |
+# |---|---|
+# | error | squared error of reconstructions, of held-out emoji and of as many training emoji |
+# | fd_cifar | Fréchet distance of samples, in the features of our CIFAR-10 classifier, to held-out emoji and to as many training emoji |
+# | nearer | how often a sample is nearer to its nearest training emoji (measured by the distance of the fifty nearest) than a held-out emoji is: 0.5 without memory, 1 for a copyist |
+# | gap to samples | of held-out emoji: how well the encoder tells samples from *new* real images |
+# | gap to unseen | of training and held-out emoji: 0 if nothing is known by heart |
+#
+# (For *nearer*, held-out emoji that are the mirror image of a training emoji are left out: a model that has seen the other hand knows them.)
+#
+# The last two rows are the ruler: what two seeds of *one* setting differ by. A difference between two settings that is smaller than that may be luck. And a model with
+# a small gap need not be good. One whose encoder tells nothing from anything has a gap of 0 as well.
+#
+# TODO-RUN: which differences are larger than the ruler; what is published (each of these is said to help), and what these runs show of it.
 #
 # ## At full size: CIFAR-10
 #
