@@ -109,7 +109,7 @@ def test_the_gradient_shows_the_target_and_the_hole_in_it(emoji, small, form, le
 
 
 def test_no_emoji_has_a_black_pixel_at_its_border_and_augmented_ones_have(emoji):
-    names = run_cell("def black_border", {"train": emoji[1], "Augmentation": Augmentation, "placed": {}})
+    names = run_cell("def black_border", {"train": emoji[1], "known": emoji[1], "Augmentation": Augmentation, "placed": {}})
     black_border = names["black_border"]
     assert all(black_border(images.floats()) == 0 for images in emoji)
     torch.manual_seed(0)
