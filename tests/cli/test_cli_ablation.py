@@ -89,7 +89,8 @@ def test_bad_input(course, tmp_path, argv, says):
 def test_a_damaged_record_and_one_of_other_settings(course, tmp_path):
     path = tmp_path / "checkpoints" / ablation.FILE
     path.parent.mkdir()
-    for text, says in (("{", "not valid JSON"), (json.dumps(record() | {"settings": {}}), "made with other settings")):
+    other = [(json.dumps(found), "made with other settings") for found in (record() | {"settings": {}}, {}, [])]
+    for text, says in (("{", "not valid JSON"), *other):
         path.write_text(text, encoding="utf-8")
         done = course("ablation")
         assert done.code == 2 and says in done.err and "Traceback" not in done.err
