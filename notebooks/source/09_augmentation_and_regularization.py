@@ -251,10 +251,10 @@ class AugmentedEncoder(torch.nn.Module):
 # %% tags=["figure"]
 from kornia.augmentation import RandomErasing
 
-wrapped = AugmentedEncoder(RandomErasing(scale=(0.1, 0.3), p=1.0), augmented.encoder).eval()
+wrapped = AugmentedEncoder(RandomErasing(scale=(0.1, 0.3), p=1.0), plain.encoder).eval()
 print("modules in train mode:", [name or "itself" for name, module in wrapped.named_modules() if module.training])
 with torch.no_grad():
-    twice = [augmented.decode(wrapped(some).chunk(2, 1)[0]) for _ in range(2)]
+    twice = [plain.decode(wrapped(some).chunk(2, 1)[0]) for _ in range(2)]
 print(f"largest difference between two calls in eval mode: {(twice[0] - twice[1]).abs().max():.3f}")
 image_rows({"emoji": some, "eval mode, once": twice[0], "eval mode, again": twice[1]}, title="Reconstructions of the wrapped encoder")
 

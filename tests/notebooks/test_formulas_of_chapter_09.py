@@ -90,7 +90,7 @@ def test_the_games_places_are_those_of_the_package(line):
 
 @pytest.mark.parametrize(("form", "flickers"), [(regions.solved, False), (regions.unsolved, True)])
 def test_the_wrapped_encoder_flickers_until_it_is_mended(emoji, small, form, flickers):
-    names = run_cell("class AugmentedEncoder", {"augmented": small, "some": emoji[1].floats(slice(0, 8))}, form)
+    names = run_cell("class AugmentedEncoder", {"plain": small, "some": emoji[1].floats(slice(0, 8))}, form)
     shown = []
     run_cell("RandomErasing", names | {"image_rows": lambda rows, title: shown.append(rows)})
     _, once, again = shown[0].values()
