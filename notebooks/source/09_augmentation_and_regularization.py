@@ -704,9 +704,10 @@ figures.metric_table(rows, best=best, digits=3, caption=f"Error of a missing pix
 # %% [markdown]
 # Compare first the columns, then the rows. A black rectangle is a *part of the picture* to a model that has never met one: it rebuilds it.
 # Such a model needs
-# several passes, or a hole that does not look like anything (the mean color).
+# several passes, or a hole that does not look like anything (the mean color). (`course inpaint noto-emoji --checkpoint NAME` does the same from the
+# command line.)
 #
-# TODO-RUN: how much of that augmentation has taken away, on one pass; and whether anything beats the mean color. (`course inpaint noto-emoji --checkpoint ...` does the same from the command line.)
+# TODO-RUN: how much of that augmentation has taken away, on one pass; and whether anything beats the mean color.
 #
 # ## The same questions as ever
 #
