@@ -25,7 +25,7 @@ def on_a_line(
     models: Mapping[str, LatentModel], density: Density, points: Mapping[str, Tensor] | None = None, *,
     ceiling: float = 3.0, title: str = "",
 ) -> CourseFigure:  # fmt: skip
-    """Models of points on a line, a column for each: above the encoder's KL at each place, below its decoder's samples over the density.
+    """Models of points on a line, a column each: above, the encoder's KL; below, the decoder's samples and the density.
 
     points: {name: (N, 1)}, what a model was trained on, as marks at the foot of the upper panel. ceiling: the highest KL drawn,
     in nats."""
