@@ -91,9 +91,9 @@ def test_the_sweep_changes_beta_alone():
     assert recipes.get("beta_vae_fashion_linear").config.beta == plain.config.beta  # equal final beta
 
 
-def test_instruments_and_the_plane_are_stored_finely():
-    for recipe in recipes.RECIPES.values():
-        fine = recipe.method == "classifier" or getattr(recipe.config, "network", "") == "mlp"
+def test_the_small_instrument_and_the_plane_are_stored_finely():
+    for name, recipe in recipes.RECIPES.items():
+        fine = name == "classifier_fashion" or getattr(recipe.config, "network", "") == "mlp"
         assert recipe.stored == ("float16" if fine else "int8")
 
 

@@ -75,8 +75,10 @@ def _cifar_vae(**changes):
 def _classifier(config, dataset, epochs, about, **expected) -> Recipe:
     run = RunConfig(epochs=epochs, batch_size=128, optimizer="adamw", lr=2e-3, weight_decay=0.02, lr_schedule="cosine",
                     log_every=100, eval_every=1170, checkpoint_every=585)
-    # float16: they measure others, and what they measure is not to move.
-    return Recipe("classifier", config, dataset, run, about=about, expected=expected, stored="float16")
+    # float16: what they measure is not to move. The large one is int8, and whatever it measured was measured so: its accuracy is
+    # 0.9098 then, and 0.9092 as float16.
+    stored = "int8" if dataset == "cifar10" else "float16"
+    return Recipe("classifier", config, dataset, run, about=about, expected=expected, stored=stored)
 
 
 def _gan(loss, seed) -> Recipe:
