@@ -153,12 +153,15 @@ def _plane_runs() -> dict[str, Recipe]:
     for name, (weights, vae_beta) in PLANE.items():
         configs = {
             "vae": VAEConfig(beta=vae_beta, **net),
-            "intro-vae": IntroVAEConfig(margin=5.0, beta_rec=1.0, warmup=1 / 15, **net),
+            "intro-vae": IntroVAEConfig(margin=5.0, beta_rec=4.0, warmup=1 / 15, **net),
             "soft-intro-vae": SoftIntroVAEConfig(warmup=1 / 15, encoder_beta_rec_end=0.01, **weights, **net),
         }
         for seed in range(5 if name == "8-gaussians" else 1):
             found |= {f"{method}_{name}_s{seed}": _plane(method, config, name, seed) for method, config in configs.items()}
-    return found
+    # Without momentum IntroVAE is better: after 4,000 steps on 8 Gaussians a JSD of 0.10, and with it 0.14. Soft-IntroVAE does
+    # not mind. An error that weighs 2 lets go of modes, and with 1 one of them is left; with 12 the bridges stay (0.20).
+    return {name: replace(recipe, run=replace(recipe.run, betas=(0.0, 0.9))) if recipe.method == "intro-vae" else recipe
+            for name, recipe in found.items()}  # fmt: skip
 
 
 # Published: Soft-IntroVAE's weights; of a good plain VAE the KL's weight over the error's. But for the push on 8 Gaussians: with
