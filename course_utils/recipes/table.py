@@ -308,7 +308,7 @@ RECORDED_PLANE = (
 NOT_YET_RECORDED = (
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
     *(name for name in _plane_runs() if name not in RECORDED_PLANE),
-    *("intro_vae_fashion", "soft_intro_vae_fashion_batch"),
+    "soft_intro_vae_fashion_batch",
     *(f"soft_intro_vae_emoji{name}" for name in _emoji_runs() if name),
     *(f"soft_intro_vae_{data}" for data in ("cifar10", "cifar10_augment", "svhn", "mnist", "celeba")),
 )
