@@ -372,9 +372,8 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 #
 # Two spirals, a checkerboard and rings are harder than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000 samples
 # each. (The settings of Soft-IntroVAE are the published ones, with two departures: on the 8 Gaussians the encoder pushes twice as hard; and
-# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01, while the decoder's stays. IntroVAE's are the best
-# of a few runs on the 8 Gaussians: an error that weighs 4, a margin of 5 nats. With an error that weighs 1 it
-# keeps one mode of the eight.)
+# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01, while the decoder's stays. IntroVAE's error
+# weighs 4, its margin is 5 nats.)
 
 # %% tags=["figure"]
 for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be far larger
