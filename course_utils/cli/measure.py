@@ -66,30 +66,38 @@ def evaluate(
             of 32 images unless --batch-size is given. As published: --split train --samples 50000
         out: a JSON file to write the measures to
     """
-    from ..files import write_json
-
     at_least("batch_size", 500 if batch_size is None else batch_size, 1)
     if not metrics and (samples is not None or inception_weights is not None):
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
     opened = open_checkpoint(checkpoint, device, latent=bool(metrics), points=True)
     images = open_images(opened, dataset, split, size)
     points = len(images.shape) == 1
-    if samples is None:
-        samples = 20_000 if points else 10_000
+    samples = samples if samples is not None else 20_000 if points else 10_000
     if legacy_train_mode_bn:
         legacy.check(opened, points, metrics, samples, batch_size)
     settings = {"samples": samples, "seed": seed, "batch_size": batch_size or 500, "inception_weights": inception_weights}
     started = time.perf_counter()
-    if metrics:
-        found = (_of_points if points else _of_samples)(opened, images, metrics, settings)
-    else:
-        found = _held_out(opened, images, seed, settings["batch_size"])
+    found = _measured(opened, images, metrics, settings)
     if legacy_train_mode_bn:
         found["legacy_train_mode_bn"] = legacy.measured(opened, images, {**settings, "batch_size": batch_size})
-    speed = (samples * (1 + legacy_train_mode_bn) if metrics else len(images)) / (time.perf_counter() - started)
-    print(f"{speed:,.0f} {_what(images)} per second on {opened.model.device}")
+    seen = samples * (1 + legacy_train_mode_bn) if metrics else len(images)
+    _finish(opened, found, _what(images), seen / (time.perf_counter() - started), out)
+
+
+def _measured(opened: Opened, images, metrics, settings: dict) -> dict:
+    """What is asked for: held-out terms, or with metrics those of samples."""
+    if not metrics:
+        return _held_out(opened, images, settings["seed"], settings["batch_size"])
+    return (_of_points if len(images.shape) == 1 else _of_samples)(opened, images, metrics, settings)
+
+
+def _finish(opened: Opened, found: dict, what: str, speed: float, out: Path | None) -> None:
+    """Say how fast it was, and write the measures."""
+    from ..files import write_json
+
+    print(f"{speed:,.0f} {what} per second on {opened.model.device}")
     if out is not None:
-        write_json(out, {"checkpoint": opened.label, **found, f"{_what(images)}_per_second": round(speed, 1)})
+        write_json(out, {"checkpoint": opened.label, **found, f"{what}_per_second": round(speed, 1)})
         print(f"wrote {out}")
 
 
