@@ -31,3 +31,15 @@ def draw_pictures(folder: Path, count: int, side: int = 16) -> Path:
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its contents."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def refusal(course, folder: Path, command: str, *always: str):
+    """A function that gives a command these arguments and asserts one clear refusal, with nothing left in `folder`."""
+
+    def call(*argv, says):
+        before = tree(folder)
+        done = course(command, *argv, *always)
+        assert done.code == 2 and says in done.err and "Traceback" not in done.err, done.err
+        assert tree(folder) == before
+
+    return call

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli_helpers import QUICK, tree
+from cli_helpers import QUICK, refusal
 from PIL import Image
 
 from course_utils import checkpoints, data
@@ -91,12 +91,7 @@ def test_help_shows_defaults_and_units(course):
 class TestBadInput:
     @pytest.fixture
     def refused(self, course, tmp_path):
-        def call(*argv, says):
-            before = tree(tmp_path)
-            done = course("inpaint", *argv, "--json", "m.json", "--files")
-            assert done.code == 2 and says in done.err and "Traceback" not in done.err, done.err
-            assert tree(tmp_path) == before
-        return call
+        return refusal(course, tmp_path, "inpaint", "--json", "m.json", "--files")
 
     @pytest.mark.parametrize(
         "flags, says",

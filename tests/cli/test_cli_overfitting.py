@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_helpers import tree
+from cli_helpers import refusal
 
 from course_utils import checkpoints, data, methods
 from course_utils.cli.overfit import LEGEND, OF_ENCODER
@@ -98,12 +98,7 @@ def test_help_explains_features(course):
 class TestBadInput:
     @pytest.fixture
     def refused(self, course, tmp_path):
-        def call(*argv, says):
-            before = tree(tmp_path)
-            done = course("overfitting", *argv, "--out", "m.json")
-            assert done.code == 2 and says in done.err and "Traceback" not in done.err, done.err
-            assert tree(tmp_path) == before
-        return call
+        return refusal(course, tmp_path, "overfitting", "--out", "m.json")
 
     @pytest.mark.parametrize(
         "flags, says",
