@@ -1,11 +1,11 @@
 """The panel of attributes, driven without a browser."""
 
 import time
-import types
 
 import numpy as np
 import pytest
 import torch
+from panels import displayed, every_widget, stand_in
 
 from course_utils import methods, widgets
 from course_utils.data.image_set import ImageSet
@@ -36,12 +36,6 @@ def images():
 def panel(images):
     models = {"A": model(), "B": model(1)}
     return widgets.AttributeExplorer(models, {"A": VECTORS, "B": {k: -v for k, v in VECTORS.items()}}, images, start=2)
-
-
-def every_widget(box):
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from every_widget(child)
 
 
 def test_a_slider_adds_its_vector_to_the_images_code(panel, images):
@@ -97,22 +91,12 @@ def test_an_error_is_raised_and_written_under_the_picture(panel, monkeypatch):
 
 
 def test_the_picture_that_stands_in_shows_each_slider(panel, monkeypatch):
-    sent = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **options: sent.append((data, options)))
-    monkeypatch.setenv("COURSE_STATIC", "1")
-    panel._ipython_display_()
-    ((data, options),) = sent
-    alt = options["metadata"]["image/png"]["alt"]
+    data, alt = stand_in(panel, monkeypatch)
     assert data["image/png"] and "picture c" in alt and "skin tone, hair" in alt
 
 
 def test_with_a_kernel_the_controls_are_shown(panel, monkeypatch):
-    sent = []
-    monkeypatch.setattr("IPython.display.display", sent.append)
-    monkeypatch.setattr("IPython.get_ipython", lambda: types.SimpleNamespace(kernel=object()))
-    monkeypatch.delenv("COURSE_STATIC", raising=False)
-    panel._ipython_display_()
-    assert sent == [panel.panel]
+    assert displayed(panel, monkeypatch) == [panel.panel]
 
 
 def test_a_redraw_is_quick(images):

@@ -1,11 +1,11 @@
 """The panel of augmentations, driven without a browser."""
 
 import time
-import types
 
 import numpy as np
 import pytest
 import torch
+from panels import displayed, every_widget, stand_in
 
 from course_utils import widgets
 from course_utils.augment import OPERATIONS, Augmentation
@@ -29,12 +29,6 @@ def panel(images):
 
 def untouched(panel):
     return (panel.copies == panel.x).flatten(1).all(1)
-
-
-def every_widget(box):
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from every_widget(child)
 
 
 def test_it_shows_what_an_augmentation_makes_of_the_image(panel, images):
@@ -85,24 +79,14 @@ def test_an_error_is_raised_and_written_under_the_picture(panel, monkeypatch):
 
 
 def test_the_picture_that_stands_in_shows_four_values_of_p_and_leaves_the_panels_own(panel, monkeypatch):
-    sent = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **options: sent.append((data, options)))
-    monkeypatch.setenv("COURSE_STATIC", "1")
     before = panel.copies
-    panel._ipython_display_()
-    ((data, options),) = sent
-    alt = options["metadata"]["image/png"]["alt"]
+    data, alt = stand_in(panel, monkeypatch)
     assert data["image/png"] and "picture c" in alt and "p = 0.25" in alt
     assert torch.equal(panel.copies, before)
 
 
 def test_with_a_kernel_the_controls_are_shown(panel, monkeypatch):
-    sent = []
-    monkeypatch.setattr("IPython.display.display", sent.append)
-    monkeypatch.setattr("IPython.get_ipython", lambda: types.SimpleNamespace(kernel=object()))
-    monkeypatch.delenv("COURSE_STATIC", raising=False)
-    panel._ipython_display_()
-    assert sent == [panel.panel]
+    assert displayed(panel, monkeypatch) == [panel.panel]
 
 
 def test_a_redraw_is_quick(panel):

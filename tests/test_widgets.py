@@ -2,11 +2,11 @@
 
 import io
 import time
-import types
 
 import numpy as np
 import pytest
 import torch
+from panels import displayed, every_widget
 from PIL import Image
 from toys import DecoderOnly
 
@@ -222,12 +222,6 @@ def test_every_control_says_what_it_is(kind, images):
             assert widget.description and told
 
 
-def every_widget(box):
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from every_widget(child)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_static_panel_is_a_picture_with_alternative_text(kind, images, monkeypatch):
     sent = []
@@ -240,13 +234,8 @@ def test_a_static_panel_is_a_picture_with_alternative_text(kind, images, monkeyp
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_a_kernel_the_controls_are_shown(kind, images, monkeypatch):
-    sent = []
-    monkeypatch.setattr("IPython.display.display", sent.append)
-    monkeypatch.setattr("IPython.get_ipython", lambda: types.SimpleNamespace(kernel=object()))
-    monkeypatch.delenv("COURSE_STATIC", raising=False)
     explorer = make(kind, images)
-    explorer._ipython_display_()
-    assert sent == [explorer.panel]
+    assert displayed(explorer, monkeypatch) == [explorer.panel]
 
 
 def test_without_a_kernel_panels_are_static(monkeypatch):
