@@ -21,6 +21,7 @@ from .files import sha256_of, write_json, write_text
 from .methods.base import LatentModel
 from .paths import checkpoint_dir, repository_url
 
+SUFFIX = ".safetensors.xz"  # of what is shipped; a run's model.safetensors is not compressed
 STORED = ("int8", "float16", "float32")
 MANY = 2048  # a weight of fewer numbers is not worth its scales
 SCALE = ":scale"  # after an int8 weight's name: the name of its scales
@@ -156,12 +157,17 @@ def shipped(dataset: str, *, has_encoder: bool = True) -> list[str]:
     return sorted(chosen, key=lambda name: (found[name]["method"], name))
 
 
+def is_file_name(path: Path) -> bool:
+    """Whether this is meant as a file of weights, be it there or not: it ends in .safetensors or .safetensors.xz."""
+    return path.name.endswith((".safetensors", SUFFIX))
+
+
 def load(name: str | os.PathLike, device="cpu") -> LatentModel:
-    """The model of a manifest's name, a .safetensors file or a run's folder, in eval mode, its hash verified.
+    """The model of a manifest's name, a .safetensors(.xz) file or a run's folder, in eval mode, its hash verified.
 
     A folder or file of that name in the current folder goes before the manifest. CourseError if anything is off."""
     path = Path(name)
-    if path.suffix == ".safetensors" or path.is_file():
+    if is_file_name(path) or path.is_file():
         return load_file(path, device)[0]
     if path.is_dir():
         return load_file(path / "model.safetensors", device)[0]
@@ -204,7 +210,7 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None, *, we
     curves_file = f"{name}.csv"
     facts = {**header, "curves": curves_file, "file": None, "sha256": None}
     if weights:
-        target = folder / f"{name}.safetensors"
+        target = folder / f"{name}{SUFFIX}"
         tensors.save(target, state, header)
         facts |= {"file": target.name, "sha256": sha256_of(target)}
     write_text(folder / curves_file, log)

@@ -54,7 +54,7 @@ def recorder(folder: Path | str, dataset: str, n: int = FRAME_SAMPLES) -> Callab
 
 
 def publish(name: str, run_folder: Path | str, folder: Path | None = None) -> Path:
-    """Bind a finished run's frames, and 20,000 samples of its model, into NAME.film.safetensors of the checkpoint folder."""
+    """Bind a finished run's frames, and 20,000 samples of its model, into NAME.film.safetensors.xz of the checkpoint folder."""
     paths = sorted((Path(run_folder) / FRAMES).glob("*.safetensors"))
     if not paths:
         raise CourseError(f"{Path(run_folder) / FRAMES}: no frames. Train with `snapshots.recorder` among the hooks.")
@@ -62,7 +62,7 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None) -> Pa
     fakes = torch.stack([found["fakes"][:FRAME_SAMPLES] for found, _ in frames])  # (S, N, 2)
     header = {"density": frames[0][1]["density"], "steps": [about["step"] for _, about in frames]}
     model, _ = checkpoints.load_file(Path(run_folder) / "model.safetensors")
-    target = (folder or checkpoint_dir()) / f"{name}.film.safetensors"
+    target = (folder or checkpoint_dir()) / f"{name}.film{checkpoints.SUFFIX}"
     tensors.save(target, {"fakes": fakes, "samples": drawn(model).half()}, header)
     return target
 
@@ -88,7 +88,7 @@ def obtain_samples(name: str, mode: str = "LOAD", *, folder: Path | None = None)
 
 
 def _bound(name: str, folder: Path | None) -> tuple[dict[str, Tensor], dict]:
-    return tensors.load((folder or checkpoint_dir()) / f"{name}.film.safetensors")
+    return tensors.load((folder or checkpoint_dir()) / f"{name}.film{checkpoints.SUFFIX}")
 
 
 def filmed(config, train: PointSet, steps: int, *, frames: int, grid: Tensor, n: int = 4000, **run) -> tuple:

@@ -189,13 +189,13 @@ def test_exporting_what_was_loaded_changes_nothing(tmp_path, stored):
 
 
 def test_a_published_run_is_loaded_by_name_path_or_folder(published, run):
-    loaded = [checkpoints.load(which) for which in ("toy", published / "toy.safetensors", str(run), run)]
+    loaded = [checkpoints.load(which) for which in ("toy", published / "toy.safetensors.xz", str(run), run)]
     assert all(same(weights(model), weights(loaded[0])) for model in loaded)
     entry = checkpoints.entry("toy")
-    assert entry["file"] == "toy.safetensors" and entry["sha256"] == sha256_of(published / "toy.safetensors")
+    assert entry["file"] == "toy.safetensors.xz" and entry["sha256"] == sha256_of(published / "toy.safetensors.xz")
     for key in ("method", "config", "data_shape", "dataset", "seed", "steps", "metrics", "version", "curves"):
         assert key in entry
-    assert {p.name for p in published.iterdir()} - {".manifest.lock"} == {"manifest.json", "toy.csv", "toy.safetensors"}
+    assert {p.name for p in published.iterdir()} - {".manifest.lock"} == {"manifest.json", "toy.csv", "toy.safetensors.xz"}
 
 
 def test_runs_that_end_at_the_same_time_are_all_published(run, folder):
@@ -271,7 +271,7 @@ def test_a_flipped_hash_is_refused(published):
 
 @pytest.mark.parametrize("how", ["missing", "truncated", "flipped", "empty", "another"])
 def test_a_damaged_file_is_refused(published, how):
-    path = published / "toy.safetensors"
+    path = published / "toy.safetensors.xz"
     content = bytearray(path.read_bytes())
     if how == "missing":
         path.unlink()
@@ -281,10 +281,10 @@ def test_a_damaged_file_is_refused(published, how):
     else:
         content[-9] ^= 4
         path.write_bytes({"truncated": content[:-10], "flipped": content, "empty": b""}[how])
-    with pytest.raises(CourseError, match="toy.safetensors"):
+    with pytest.raises(CourseError, match="toy.safetensors.xz"):
         checkpoints.load("toy")
     if how != "another":
-        with pytest.raises(CourseError, match="toy.safetensors"):
+        with pytest.raises(CourseError, match="toy.safetensors.xz"):
             checkpoints.load(path)  # by path no manifest helps: the file's own hash does
 
 
@@ -328,7 +328,7 @@ def test_a_runs_state_is_not_taken_for_a_model(tmp_path):
         checkpoints.load(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ""])
+@pytest.mark.parametrize("suffix", [".safetensors", ".safetensors.xz", ".pt", ""])
 def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, folder, suffix):
     path, target = folder / f"toy{suffix}", tmp_path / "ran"
     torch.save({"state_dict": Bomb(target)}, path)

@@ -43,7 +43,7 @@ def test_a_long_run_is_recorded_bound_and_read(tmp_path):
     checkpoints.export(tmp_path / "run" / "model.safetensors", model, {}, stored="float32")
     path = snapshots.publish("mine", tmp_path / "run", tmp_path)
     film = snapshots.recorded("mine", tmp_path)
-    assert path == tmp_path / "mine.film.safetensors" and film.steps == [2, 4, 6]
+    assert path == tmp_path / "mine.film.safetensors.xz" and film.steps == [2, 4, 6]
     assert torch.equal(film.density.centers, recipes.data.points.density("8-gaussians").centers)
     sampled = model.sample(30, torch.Generator().manual_seed(0))
     assert torch.allclose(film.fakes[-1], sampled, rtol=1e-3, atol=1e-6) and not torch.equal(film.fakes[0], film.fakes[-1])

@@ -1,10 +1,11 @@
 import json
+import lzma
 import pickle
 
 import pytest
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from toys import Bomb
 
 from course_utils import tensors
@@ -23,14 +24,26 @@ def sample():
     }
 
 
-def test_round_trip(tmp_path):
+BOTH = pytest.mark.parametrize("name", ["a.safetensors", "a.safetensors.xz"])
+
+
+@BOTH
+def test_round_trip(tmp_path, name):
     wrote = sample()
     wrote["shared"] = wrote["half"]  # safetensors refuses shared memory; save() must not
-    tensors.save(tmp_path / "a.safetensors", wrote, HEADER)
-    read, header = tensors.load(tmp_path / "a.safetensors")
+    tensors.save(tmp_path / name, wrote, HEADER)
+    read, header = tensors.load(tmp_path / name)
     assert header == HEADER and read.keys() == wrote.keys()
     for name, value in wrote.items():
         assert read[name].dtype == value.dtype and torch.equal(read[name], value)
+
+
+def test_a_compressed_file_holds_a_plain_one(tmp_path):
+    packed, plain, wrote = tmp_path / "a.safetensors.xz", tmp_path / "a.safetensors", torch.arange(5000).half()
+    tensors.save(packed, {"w": wrote}, HEADER)
+    plain.write_bytes(lzma.decompress(packed.read_bytes()))
+    assert torch.equal(load_file(plain)["w"], wrote)  # by the format's own reader
+    assert tensors.load(plain)[1] == HEADER and packed.stat().st_size < plain.stat().st_size / 2
 
 
 def test_the_digest_sees_names_types_shapes_values_and_header():
@@ -44,9 +57,10 @@ def test_the_digest_sees_names_types_shapes_values_and_header():
     assert tensors.digest({"a": plain}, {}) == tensors.digest({"a": last}, {})  # memory layout is not content
 
 
-def test_every_flipped_byte_is_noticed(tmp_path):
+@BOTH
+def test_every_flipped_byte_is_noticed(tmp_path, name):
     """All bits of all bytes: the file is refused as damaged, or what is read is what was written. No other error."""
-    path, wrote = tmp_path / "a.safetensors", {"w": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
+    path, wrote = tmp_path / name, {"w": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
     tensors.save(path, wrote, {"step": 3})
     whole, accepted = path.read_bytes(), 0
     for place in range(len(whole)):
@@ -64,8 +78,9 @@ def test_every_flipped_byte_is_noticed(tmp_path):
     assert accepted < len(whole) // 10  # padding at most
 
 
-def test_every_truncation_is_noticed(tmp_path):
-    path = tmp_path / "a.safetensors"
+@BOTH
+def test_every_truncation_is_noticed(tmp_path, name):
+    path = tmp_path / name
     tensors.save(path, {"w": torch.randn(5)}, {})
     whole = path.read_bytes()
     for length in range(len(whole)):
@@ -74,9 +89,10 @@ def test_every_truncation_is_noticed(tmp_path):
             tensors.load(path)
 
 
+@BOTH
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
-def test_a_pickled_file_is_refused_and_does_not_run(tmp_path, write):
-    path, target = tmp_path / "model.safetensors", tmp_path / "ran"
+def test_a_pickled_file_is_refused_and_does_not_run(tmp_path, write, name):
+    path, target = tmp_path / name, tmp_path / "ran"
     write({"w": Bomb(target)}, path)
     with pytest.raises(CourseError, match="not a whole safetensors file"):
         tensors.load(path)

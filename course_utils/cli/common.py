@@ -18,7 +18,7 @@ def option(metavar: str, help: str | None = None) -> object:
 
 
 # The options that several commands have, with what `--help` says of them.
-A_CHECKPOINT = "a name of `course checkpoints`, a .safetensors file, or a run's folder"
+A_CHECKPOINT = "a name of `course checkpoints`, a .safetensors(.xz) file, or a run's folder"
 Checkpoint = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT", help=A_CHECKPOINT)]
 Name = Annotated[str | None, tyro.conf.Positional, option("[NAME]")]
 Dataset = Annotated[str | None, option("NAME", "whose images; those the model was trained on if not given")]
@@ -81,12 +81,13 @@ def _open(name: str, device: str) -> Opened:
 
     device = pick_device(device)
     path = Path(name)
-    if not path.exists() and path.suffix != ".safetensors":
+    if not path.exists() and not checkpoints.is_file_name(path):
         model = checkpoints.load(name, device)
         return Opened(model, checkpoints.entry(name), name)
     path = path / "model.safetensors" if path.is_dir() else path
     model, facts = checkpoints.load_file(path, device)
-    return Opened(model, facts, path.resolve().parent.name if path.stem == "model" else path.stem)
+    stem = path.name.removesuffix(".xz").removesuffix(".safetensors")
+    return Opened(model, facts, path.resolve().parent.name if stem == "model" else stem)
 
 
 def open_images(opened: Opened, dataset: str | None, split: str, size: int | None = None):

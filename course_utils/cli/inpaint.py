@@ -57,7 +57,7 @@ def inpaint(
 
     Args:
         source: a picture of the checkpoint's own size, or a name of `course data`, or folder:PATH, which is scaled to it
-        checkpoint: a name of `course checkpoints`, a .safetensors file, or a run's folder
+        checkpoint: a name of `course checkpoints`, a .safetensors(.xz) file, or a run's folder
         against: other checkpoints that fill the same holes
         mask: a rectangle at a place of its own in each image, or scattered pixels
         share: of the pixels that are missing, between 0 and 1; 0.1 if not given

@@ -301,7 +301,7 @@ RECIPES: dict[str, Recipe] = {
 
 RECORDED_PLANE = (
     *(f"vae_{name}_s0" for name in PLANE),
-    *("soft-intro-vae_rings_s0", "soft-intro-vae_two-spirals_s0"),
+    *("soft-intro-vae_rings_s0", "soft-intro-vae_two-spirals_s0", "intro-vae_8-gaussians_s0"),
     *(f"soft-intro-vae_8-gaussians_s{seed}" for seed in (0, 1, 2)),
 )
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
