@@ -129,7 +129,7 @@ class TestTrain:
         done = course("train", "vae", *data, *QUICK, "--steps", 2, "--name", "mine", "--publish")
         assert done.code == 0 and "published as mine" in done.out
         made = set(tree(tmp_path / "checkpoints")) - {".manifest.lock"}
-        assert made == {"manifest.json", "mine.csv", "mine.safetensors"}
+        assert made == {"manifest.json", "mine.csv", "mine.safetensors.xz"}
         assert checkpoints.load("mine").latent_dim == 3
 
     def test_recipe_takes_overrides_of_the_run(self, course, monkeypatch, pictures):
@@ -447,7 +447,7 @@ class TestFetch:
     def test_gets_weights_and_data_and_nothing_else(self, course, source, tmp_path):
         url = archive(tmp_path / "a.tar.gz", source)
         assert "3 files written, 0 were here" in course("fetch", "--url", url).out
-        assert set(tree(tmp_path / "fetched")) == {"manifest.json", "tiny.csv", "tiny.safetensors"}
+        assert set(tree(tmp_path / "fetched")) == {"manifest.json", "tiny.csv", "tiny.safetensors.xz"}
         assert tree(tmp_path / "fetched_data") == {"set/images.bin": b"pixels"}
         assert checkpoints.load("tiny").latent_dim == 3
         assert not (tmp_path / "evil").exists()
@@ -461,7 +461,7 @@ class TestFetch:
         assert course("fetch", "--url", url, "--replace").code == 0 and mine.read_bytes() == b"pixels"
 
     def test_damaged_weights_are_not_written(self, course, source, tmp_path):
-        source["checkpoints/tiny.safetensors"] = source["checkpoints/tiny.safetensors"][:-1] + b"!"
+        source["checkpoints/tiny.safetensors.xz"] = source["checkpoints/tiny.safetensors.xz"][:-1] + b"!"
         done = course("fetch", "--url", archive(tmp_path / "a.tar.gz", source))
         assert done.code == 2 and "do not match their hash" in done.err and not (tmp_path / "fetched").exists()
 
@@ -526,7 +526,7 @@ class TestDoctor:
         assert shown.code == 0 and "no-such-package is missing" in shown.out
 
     def test_damaged_weights_and_wrong_variables(self, course, shelf, monkeypatch):
-        path = shelf / "tiny.safetensors"
+        path = shelf / "tiny.safetensors.xz"
         path.write_bytes(path.read_bytes()[:-1] + b"!")
         monkeypatch.setenv("COURSE_DATA", "/no/such/folder")
         monkeypatch.setenv("COURSE_DTAA", "x")
