@@ -78,8 +78,8 @@ for name, model in models.items():
 # %% [markdown]
 # Both kinds of *real* emoji come from one list, split by their base: no held-out emoji has a twin of another skin tone or gender among the
 # training ones. (A few, hands and clocks, are the mirror image of one.) An encoder that has understood what emoji look like judges both
-# alike. One that knows its pictures *by heart* moves what it has
-# not seen toward the fakes. To put a number on it, take the **gap** of two kinds of image,
+# alike. One that knows its pictures *by heart* moves what it has not seen toward the fakes. To put a number on it, take the **gap** of two
+# kinds of image,
 #
 # $$\mathrm{gap}(a, b) = \frac{\overline{\mathrm{KL}}(b) - \overline{\mathrm{KL}}(a)}{\overline{\mathrm{KL}}(b) + \overline{\mathrm{KL}}(a)}$$
 #
@@ -98,8 +98,7 @@ figures.metric_table([{"model": name} | {words: values[key] for key, words in PA
 # TODO-RUN: what the three columns show, for both models.
 #
 # When did it happen? The recorded runs, step by step. Lines are batches of the training, as the encoder is shown them in train mode. Dots
-# are held-out
-# images and new samples, in eval mode, by the averaged weights, which lag behind at first:
+# are held-out images and new samples, in eval mode, by the averaged weights, which lag behind at first:
 
 # %% tags=["figure"]
 RUNS = {"Soft-IntroVAE": "soft_intro_vae_emoji", "+ augmentation": "soft_intro_vae_emoji_augment"}
@@ -107,8 +106,7 @@ regularization.gap_over_time({name: checkpoints.curves(run) for name, run in RUN
 
 # %% [markdown]
 # Compare the line of real images, training, with the dots of real images, held-out. As long as they run together nothing is known by heart.
-# (In the second run
-# the line stays above, for another reason: it is of augmented images, which are harder to read.)
+# (In the second run the line stays above, for another reason: it is of augmented images, which are harder to read.)
 #
 # TODO-RUN: where they part in the first run, and what the second one shows.
 #
@@ -164,10 +162,9 @@ def line_row(name, real, model):
 figures.metric_table([line_row(name, *game) for name, game in games.items()], digits=3, caption="KL in nats; mean distances to the nearest real point of the training")
 
 # %% [markdown]
-# With many points the KL is flat wherever real points lie. With six it dips *at the six*, and new points from the same Gaussian are
-# judged to be far from the data. The decoder does what it is told to: it goes where the judge is content, and that is at those six. So its
-# samples lie much
-# nearer to them than new real points do. Nothing is wrong with the loss. *On these six points*, the judge is right.
+# With many points the KL is flat wherever real points lie. With six it dips *at the six*, and new points from the same Gaussian are judged
+# to be far from the data. The decoder does what it is told to: it goes where the judge is content, and that is at those six. So its samples
+# lie much nearer to them than new real points do. Nothing is wrong with the loss. *On these six points*, the judge is right.
 #
 # A judge that learns few pictures by heart is an old problem of GANs (Karras et al. 2020; Zhao et al. 2020). The encoder of a Soft-IntroVAE has it,
 # too. The cure is the same: make it hard to learn by heart.
@@ -341,10 +338,9 @@ figures.metric_table(rows, caption="Samples", digits=2)
 # it wants. With (iii) both sides are moved alike: the judge compares *moved* samples with *moved* real points. Then there is nothing to be
 # won by painting moved ones, and they come back to where they belong.
 #
-# (ii) is in between. The encoder compares fairly, but the decoder asks it about images as they are, a kind of question the encoder is
-# not trained for: it has met the decoder's images only after they had been augmented. What comes of that differs from seed to seed. Look at
-# its two means, and at
-# the share above 2.
+# (ii) is in between. The encoder compares fairly, but the decoder asks it about images as they are, a kind of question the encoder is not
+# trained for: it has met the decoder's images only after they had been augmented. What comes of that differs from seed to seed. Look at its
+# two means, and at the share above 2.
 #
 # That all of this works at all needs one more thing: from *moved* points one must be able to tell how the others are distributed. Put every point
 # at a random place, wherever it was, and nothing is left to compare. As long as enough images pass as they are, that does not happen.
@@ -431,24 +427,21 @@ image_rows({"emoji": some, "shown to the encoder": seen[-1], "asked of the decod
 check("9.4")
 
 # %% [markdown]
-# With the target as it is, the error asks for more than before: to put back what was erased, and to move everything back to its place.
-# The code has to be about the *emoji*, whatever part of it was shown. (It is chapter 01's denoising, with other noise.) We come back to
-# this at the end
-# of the chapter.
+# With the target as it is, the error asks for more than before: to put back what was erased, and to move everything back to its place. The
+# code has to be about the *emoji*, whatever part of it was shown. (It is chapter 01's denoising, with other noise.) We come back to this at
+# the end of the chapter.
 #
 # ## How much? A p that adapts
 #
 # Too little augmentation, and the encoder goes on learning by heart. Too much, and it never sees an image whole. The right $p$ depends on
-# how many images
-# there are. Karras et al. (2020) let the training find it: watch a sign of learning by heart, and turn $p$ up while the sign is too
-# high. A discriminator's sign is the mean sign of its outputs on real images. An encoder has no such output, so we take the gap of real
-# images and fakes,
-# which every step knows anyway.
+# how many images there are. Karras et al. (2020) let the training find it: watch a sign of learning by heart, and turn $p$ up while the
+# sign is too high. A discriminator's sign is the mean sign of its outputs on real images. An encoder has no such output, so we take the gap
+# of real images and fakes, which every step knows anyway.
 
 # %% [markdown] tags=["exercise"]
 # Write the update of $p$ after a step. Above the target $p$ rises by the batch's share of `images`: by 1 in so many real images. Otherwise
-# it falls by as
-# much. It stays between 0 and 0.8. (Above that, Karras et al. found, even (iii) leaks: images as they are have become too rare.)
+# it falls by as much. It stays between 0 and 0.8. (Above that, Karras et al. found, even (iii) leaks: images as they are have become too
+# rare.)
 
 # %% tags=["exercise"]
 def adapted_p(p, kl_real, kl_fake, target, images):
@@ -475,10 +468,9 @@ regularization.gap_over_time({"without": checkpoints.curves(RUNS["Soft-IntroVAE"
 
 # %% [markdown]
 # The sign that $p$ follows is the gap of real images *of the training* and fakes, the solid line below. It rises for two reasons: the
-# encoder knows its pictures by heart,
-# or the fakes are poor. So it is no proof of anything. A healthy game has a gap, too, and a target must be chosen for the game and the data
-# at hand. Chapter 08's run on
-# Fashion-MNIST ends with these two gaps, and as they agree, nothing is known by heart there:
+# encoder knows its pictures by heart, or the fakes are poor. So it is no proof of anything. A healthy game has a gap, too, and a target
+# must be chosen for the game and the data at hand. Chapter 08's run on Fashion-MNIST ends with these two gaps, and as they agree, nothing
+# is known by heart there:
 
 # %%
 garments = {name: torch.tensor(values[-1:]) for name, values in checkpoints.curves("soft_intro_vae_fashion").items()}
@@ -525,8 +517,7 @@ for player in dropping.players:
 
 # %% [markdown]
 # A decoder with noise or dropout is no function any more: it paints the same code differently each time. Chapter 08 has left out line 6 of
-# the step because the
-# decoder "would paint the same pictures again". Here it would not, so the package paints them again (`decoders_turn`).
+# the step because the decoder "would paint the same pictures again". Here it would not, so the package paints them again (`decoders_turn`).
 #
 # **Label switching.** A judge that is sure of everything is of no use. So lie to it now and then: in a few rows of a batch, chosen at random,
 # call the real image a fake, and the decoder's images real. A row is a real image, its reconstruction and a sample. Write $R(s)$ for what
@@ -540,8 +531,7 @@ for player in dropping.players:
 
 # %% [markdown] tags=["exercise"]
 # Write the encoder's loss. All terms are given. The decoder's images stand as in the step of chapter 08: all reconstructions first, then
-# all samples, both
-# in the order of the rows.
+# all samples, both in the order of the rows.
 
 # %% tags=["exercise"]
 def switched_loss(as_real, as_fake, made_as_real, made_as_fake, rows):
@@ -575,8 +565,8 @@ print(f"{int(rows_.sum())} of 32 rows switched: yours {switched_loss(*costs[0], 
 # ## Which of them helps?
 #
 # One network, one data set, one budget, one setting for each. Each model was recorded by its recipe (`course train --recipe
-# soft_intro_vae_emoji_augment`,
-# and so on). The plain model and (iii) have two seeds, as without a spread no difference means anything (chapter 05).
+# soft_intro_vae_emoji_augment`, and so on). The plain model and (iii) have two seeds, as without a spread no difference means anything
+# (chapter 05).
 
 # %% tags=["figure"]
 record = ablation.read()
@@ -604,8 +594,7 @@ figures.metric_table(rows, digits=3, caption=f"Means over {len(record['settings'
 # (For *nearer*, held-out emoji that are the mirror image of a training emoji are left out: a model that has seen the other hand knows them.)
 #
 # The last two rows are the ruler: what two seeds of *one* setting differ by. A difference between two settings that is smaller than that
-# may be luck. And a model with
-# a small gap need not be good. One whose encoder tells nothing from anything has a gap of 0 as well.
+# may be luck. And a model with a small gap need not be good. One whose encoder tells nothing from anything has a gap of 0 as well.
 #
 # TODO-RUN: which differences are larger than the ruler; what is published (each of these is said to help), and what these runs show of it.
 #
@@ -626,9 +615,8 @@ figures.metric_table(rows, digits=3, caption=f"Means over {len(record['settings'
 # - There is *one run* each. Nobody knows the spread.
 #
 # So the claim that augmentation helps there may well be right. How much it helps, these numbers do not say. (`course evaluate NAME
-# --metrics fid --legacy-train-mode-bn`
-# prints a checkpoint's standard score, and the published protocol's beside it.) Our runs have the published settings and are compared step by step,
-# at equal steps, by a distance in the features of our own classifier:
+# --metrics fid --legacy-train-mode-bn` prints a checkpoint's standard score, and the published protocol's beside it.) Our runs have the
+# published settings and are compared step by step, at equal steps, by a distance in the features of our own classifier:
 
 # %% tags=["figure"]
 # TODO-RUN: the names of the two CIFAR-10 recipes; the `if` goes when both are recorded
@@ -647,14 +635,12 @@ if all(name in shipped for name in CIFAR.values()):
 # ## Holes, by the way
 #
 # A model whose encoder has seen images with holes, and whose decoder had to paint them whole, can **inpaint**: erase a part, encode the
-# rest, decode. Nobody has
-# trained it for that. What the decoder paints can be encoded again, with the known pixels put back first. So the picture in the hole and the code may
-# come to agree, pass by pass.
+# rest, decode. Nobody has trained it for that. What the decoder paints can be encoded again, with the known pixels put back first. So the
+# picture in the hole and the code may come to agree, pass by pass.
 
 # %% [markdown] tags=["exercise"]
 # Write it, with its measure. Start with zeros in the hole. In each pass: reconstruct, then put the known pixels back. The error counts
-# *inside the hole
-# alone*: squared, summed over channels, mean over the hole's pixels.
+# *inside the hole alone*: squared, summed over channels, mean over the hole's pixels.
 
 # %% tags=["exercise"]
 def fill(reconstruct, x, hole, passes):
@@ -681,8 +667,7 @@ inpainting_figure(painters, some, holes["rectangle"][picked], passes=2, title="A
 
 # %% [markdown]
 # The row *mean color* is what every method has to beat: the hole in the mean color of the rest. The VAE is the one of chapter 06; it has
-# other networks, and is here because it is
-# the course's plain one on emoji. The two below it differ by the one flag.
+# other networks, and is here because it is the course's plain one on emoji. The two below it differ by the one flag.
 
 # %%
 held_out, third = test.floats(slice(0, None, 3)), {kind: mask[::3] for kind, mask in holes.items()}
@@ -703,9 +688,8 @@ figures.metric_table(rows, best=best, digits=3, caption=f"Error of a missing pix
 
 # %% [markdown]
 # Compare first the columns, then the rows. A black rectangle is a *part of the picture* to a model that has never met one: it rebuilds it.
-# Such a model needs
-# several passes, or a hole that does not look like anything (the mean color). (`course inpaint noto-emoji --checkpoint NAME` does the same from the
-# command line.)
+# Such a model needs several passes, or a hole that does not look like anything (the mean color). (`course inpaint noto-emoji --checkpoint
+# NAME` does the same from the command line.)
 #
 # TODO-RUN: how much of that augmentation has taken away, on one pass; and whether anything beats the mean color.
 #
@@ -720,8 +704,7 @@ figures.interpolation_strip(painters, some[0], some[3])
 
 # %% [markdown]
 # **Measure.** All in eval mode, equal numbers of samples, against held-out emoji. There are few of them: a Fréchet distance to so few
-# images has a large
-# bias (chapter 05), the same for all rows; the kernel distance has none.
+# images has a large bias (chapter 05), the same for all rows; the kernel distance has none.
 
 # %%
 rows = []
