@@ -62,6 +62,7 @@ plane_figures.plane_samples(samples, title="Decoded noise of three models")
 # of 100 x 100 cells and the true probability of that cell, in nats. *Real* points do not score 0, because 20,000 of them are few for
 # 10,000 cells. The number under the map says what they score: that is the **floor**, and a perfect model stands on it.
 #
+# The VAE draws bridges from mode to mode, and fills what lies between. IntroVAE's bridges are thin, and Soft-IntroVAE's have all but gone.
 # Why does a VAE put points where there are none? Its loss looks at real points and at their reconstructions. *No term ever looks at a
 # sample.* In chapter 04 a critic looked at samples, and there was no encoder. In chapter 06 there were both, and three networks. Here the
 # encoder itself will look.
@@ -98,8 +99,10 @@ rows = [
 figures.metric_table(rows, caption="Mean KL in nats")
 
 # %% [markdown]
-# The VAE's encoder was never asked about a place without data, and calls many of them nearer to the prior than the data. For a judge,
-# two things are missing: the encoder must be *taught* what is not data, and the decoder must listen.
+# The VAE's encoder was never asked about a place without data, and calls the middle nearer to the prior than the data. For a judge,
+# two things are missing: the encoder must be *taught* what is not data, and the decoder must listen. The other two encoders have been
+# taught: they put the middle far away. And none of the three tells its own fakes from real points any more (the first two columns). The VAE's
+# never learned to; in the two games the decoder has caught up.
 #
 # ## IntroVAE: a hard threshold
 #
@@ -128,8 +131,8 @@ print(inspect.getsource(hinge))
 # L_D = \mathrm{ELBO}(x) + \gamma\, \mathrm{ELBO}(D(z))$$
 #
 # with $\alpha = 2$ and $\gamma = 1$. The encoder's first term is the VAE's. Its second lowers the ELBO of fakes. The slope of
-# $-\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ by the ELBO is $-\exp(\alpha\,\mathrm{ELBO})$: it fades as a fake is recognized, for each fake by itself. There is
-# no margin to choose (but a weight, as you will see). Compare what the two thresholds do to one fake:
+# $-\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ by the ELBO is $-\exp(\alpha\,\mathrm{ELBO})$: it fades as a fake is recognized, for each fake
+# by itself. There is no margin to choose (but a weight, as you will see). Compare what the two thresholds do to one fake:
 
 # %% tags=["figure"]
 drawn.thresholds(2.0, title="Two thresholds, for a fake without squared error")
@@ -156,7 +159,8 @@ def exp_elbo(rec, kl, *, beta_rec, beta_neg, scale, alpha=2.0):
 check("7.1")
 
 # %% [markdown] tags=["exercise"]
-# Now the encoder's loss, to be *minimized*. The expectation in the objective runs over both kinds of fake, reconstructions and samples, half and half.
+# Now the encoder's loss, to be *minimized*. The expectation in the objective runs over both kinds of fake, reconstructions and samples,
+# half and half.
 
 # %% tags=["exercise"]
 def encoder_loss(elbo_real, passed_rec, passed_fake, alpha):
@@ -271,7 +275,8 @@ widgets.FilmExplorer(films)
 #
 # $$d^* = \arg\min_d\; \mathrm{KL}(p_\text{data} \,\|\, p_d) + \gamma\, H(p_d)$$
 #
-# with the entropy $H(p_d) = -\sum p_d \log p_d$. The first term alone is maximum likelihood, and its best answer is the data. The second one moves it.
+# with the entropy $H(p_d) = -\sum p_d \log p_d$. The first term alone is maximum likelihood, and its best answer is the data. The second
+# one moves it.
 #
 # Let us compute it. Four cells; the data have the shares 0.4, 0.3, 0.2 and 0.1.
 
@@ -353,9 +358,10 @@ for gamma in (0.25, 0.75, 1.0):
     print(f"gamma {gamma:4.2f}   by the formula {words(best_decoder(equal, gamma))}   the game's end {words(played(equal, gamma)[0])}")
 
 # %% [markdown]
-# Below 1 both come back to equal shares. With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives one cell
-# most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then collapse to one mode? Count
-# where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be right).
+# Below 1 both come back to equal shares. With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives
+# one cell most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then
+# collapse to one mode? Count where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be
+# right).
 
 # %%
 rows = [{"samples of": label} | {f"mode {i + 1}": f"{share:.1%}" for i, share in enumerate(truth.nearest_mode(x).bincount(minlength=8).div(len(x)).tolist())}
@@ -363,17 +369,17 @@ rows = [{"samples of": label} | {f"mode {i + 1}": f"{share:.1%}" for i, share in
 figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 
 # %% [markdown]
-# So the theorem does not describe the trained model. It is about cells, and the plane has none: a *density* can be larger than 1, the limit
-# depends on the unit of length, and the entropy has no lower end. Besides, its ELBOs have no betas and no scale, its networks can do anything, and
-# its decoder's loss has the fakes' squared error in it. Take from it what the cells have shown: with $\gamma = 1$ little asks for equal shares,
-# and it is worth counting them.
+# No mode takes over, and Soft-IntroVAE's shares are the nearest to an eighth. So the theorem does not describe the trained model. It is
+# about cells, and the plane has none: a *density* can be larger than 1, the limit depends on the unit of length, and the entropy has no
+# lower end. Besides, its ELBOs have no betas and no scale, its networks can do anything, and its decoder's loss has the fakes' squared
+# error in it. Take from it what the cells have shown: with $\gamma = 1$ little asks for equal shares, and it is worth counting them.
 #
 # ## Four densities, three methods
 #
 # Two spirals, a checkerboard and rings are harder than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000 samples
 # each. (The settings of Soft-IntroVAE are the published ones, with two departures: on the 8 Gaussians the encoder pushes twice as hard; and
-# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01, while the decoder's stays. IntroVAE's error
-# weighs 4, its margin is 5 nats.)
+# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01 (to 0.05 on the spirals), while the decoder's
+# stays. IntroVAE's error weighs 4, its margin is 5 nats.)
 
 # %% tags=["figure"]
 for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be far larger
@@ -408,8 +414,8 @@ figures.metric_table(rows, {"density": "density", "samples of": "samples of", "j
 
 # %% [markdown] tags=["exercise"]
 # A colleague has written the second one, and it looks right. But here is a world in which everything is known: $z \sim \mathcal N(0, I)$,
-# $x = 2z$ plus noise, and $q$ is the *exact* posterior. Then each $\frac{p(x \mid z)\, p(z)}{q(z \mid x)}$ is $p(x)$ itself, whatever $z$ was drawn. So
-# the estimate must not depend on $K$, nor on luck. Run this cell and the one below. Find the mistake, and mend it.
+# $x = 2z$ plus noise, and $q$ is the *exact* posterior. Then each $\frac{p(x \mid z)\, p(z)}{q(z \mid x)}$ is $p(x)$ itself, whatever $z$
+# was drawn. So the estimate must not depend on $K$, nor on luck. Run this cell and the one below. Find the mistake, and mend it.
 
 # %% tags=["exercise"]
 def importance_weighted(log_px, z, mean, logvar):
@@ -446,8 +452,8 @@ check("7.5")
 # %% [markdown]
 # Published code has this very mistake. It is hard to see where the truth is not known: the result is off, but it looks like a likelihood.
 #
-# Now the three maps, for one density. A density needs a variance of the decoder. Training does not know one (it knows a ratio of betas), so we take the
-# one that fits best: the mean squared error of a coordinate, on real points, with *sampled* codes (as in the ELBO).
+# Now the three maps, for one density. A density needs a variance of the decoder. Training does not know one (it knows a ratio of betas), so
+# we take the one that fits best: the mean squared error of a coordinate, on real points, with *sampled* codes (as in the ELBO).
 
 # %% tags=["figure"]
 SHOWN = "rings"
@@ -468,10 +474,10 @@ plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to 
 figures.metric_table(found, digits=3, caption=f"{SHOWN.capitalize()}: the fitted variance of a coordinate, and the JSD of each map to the true density, in nats")
 
 # %% [markdown]
-# Read the integral under each map. The definition gives a density, and its integral is near 1. Importance weighting comes near it with a $K$ that one can afford only
-# *if* the encoder's codes cover those from which the decoder makes a point. An introspective encoder is wrong on purpose wherever there is no data. So its importance-weighted
-# map tells where the encoder *says* that there is nothing, and the definition tells what the decoder *makes*. Where the two differ, ask
-# the definition.
+# Read the integral under each map. The definition gives a density, and its integral is near 1. Importance weighting comes near it with a
+# $K$ that one can afford only *if* the encoder's codes cover those from which the decoder makes a point. An introspective encoder is wrong
+# on purpose wherever there is no data. So its importance-weighted map tells where the encoder *says* that there is nothing, and the
+# definition tells what the decoder *makes*. Where the two differ, ask the definition.
 #
 # ## A published measure, once
 #
