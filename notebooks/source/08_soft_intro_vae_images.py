@@ -1,7 +1,6 @@
 # ---
 # title: Soft-IntroVAE on images
 # question: Can a VAE be the judge of its own pictures, and how do you see from a few numbers that the game goes well?
-# draft: true
 # minutes: 120
 # goals:
 #   - say what the scale is for, and what a beta_neg of 256 means in nats
@@ -56,8 +55,8 @@ figures.samples(models, 12, columns=12, title="Noise, decoded: the same codes fo
 figures.reconstructions(models, some)
 
 # %% [markdown]
-# Look at the samples first: in which row do more pictures look like garments that somebody could wear? Then read the errors below: what do
-# the reconstructions cost? This chapter takes the step of training apart that makes the difference, and shows how to watch it.
+# Look at the samples first: in which row could they be photographs? Then read the errors below: what do the reconstructions cost? This
+# chapter takes the step of training apart that makes the difference, and shows how to watch it.
 #
 # ## From points to images
 #
@@ -133,10 +132,11 @@ health.soft_threshold([1, 128, 256, 1024], scale=1 / 1024, marks={"real images":
 #
 # $$\mathrm{KL}^* = \frac{\ln(\beta_\mathrm{neg} / \beta_\mathrm{kl})}{\alpha\, s\, \beta_\mathrm{neg}}$$
 #
-# An encoder that cannot tell fakes from real images gets both gradients on all of them, and keeps all of them near $\mathrm{KL}^*$ (or higher,
-# where rebuilding real images needs more nats than that). So the line should cross well *above* the KL that real images need (the dotted line: what a plain VAE of these networks gives them). A larger
-# $\beta_\mathrm{neg}$ pushes harder near 0, and fades sooner: *it is not simply more of the same, it moves the place where the game is played.*
-# With the published 256 that place would be close to the dotted line, for images as simple as these. We took 128.
+# An encoder that cannot tell fakes from real images gets both gradients on all of them, and keeps all of them near $\mathrm{KL}^*$ (or
+# higher, where rebuilding real images needs more nats than that). So the line should cross well *above* the KL that real images need (the
+# dotted line: what a plain VAE of these networks gives them). A larger $\beta_\mathrm{neg}$ pushes harder near 0, and fades sooner: *it is
+# not simply more of the same, it moves the place where the game is played.* With the published 256 that place would be close to the dotted
+# line, for images as simple as these. We took 128.
 #
 # ### The networks
 #
@@ -264,8 +264,8 @@ print("passes of the package:", package_runs)
 #
 # ## Health signs
 #
-# A VAE's loss falls, and that is good. In a game the losses of both players say little: each of them may rise because the *other* one got better. What
-# should one watch? The recorded run of the model above (the curves are the recorded ones in every mode):
+# A VAE's loss falls, and that is good. In a game the losses of both players say little: each of them may rise because the *other* one got
+# better. What should one watch? The recorded run of the model above (the curves are the recorded ones in every mode):
 
 # %% tags=["figure"]
 health.health_signs(recorded["Soft-IntroVAE"], score="fd_fashion", title="Soft-IntroVAE on Fashion-MNIST, the recorded run")
@@ -306,7 +306,7 @@ health.health_signs(checkpoints.curves("soft_intro_vae_fashion_momentum"), score
 # settings. In each of the other three *one* number of the configuration is wrong.
 
 # %% tags=["figure"]
-LIVE = {"steps": 50, "batch_size": 32, "lr": 2e-3, "log_every": 2}
+LIVE = {"steps": 40, "batch_size": 32, "lr": 2e-3, "log_every": 2}
 patients = {letter: recipes.quick(chapter_08.patient(letter), train, **LIVE) for letter in "ABCD"}
 health.clinic({f"run {letter}": history for letter, (_, history) in patients.items()}, title="One of them is healthy")
 
@@ -328,15 +328,15 @@ for letter in "ABCD":
     print(f"run {letter}: {setting}. {sign[0].upper()}{sign[1:].replace('*', '')}.")
 
 # %% tags=["figure"]
-figures.samples({f"run {letter}": model for letter, (model, _) in patients.items()}, 12, columns=12, title="After 50 steps")
+figures.samples({f"run {letter}": model for letter, (model, _) in patients.items()}, 12, columns=12, title=f"After {LIVE['steps']} steps")
 
 # %% [markdown]
 # After so few steps the pictures of a healthy run and of an ill one can look alike. Their signs do not.
 #
-# ## Why do samples collapse in eval mode?
+# ## Why are samples worse in eval mode?
 #
-# The most frequent complaint of people who train a Soft-IntroVAE: *while it trains, samples look fine; then I call `model.eval()`, and they
-# are mush.* Here it is, on a model that differs from the one above by one flag: `norm="batch"`, as published. Its weights are the same in
+# A frequent complaint of people who train a Soft-IntroVAE: *while it trains, samples look fine; then I call `model.eval()`, and they are
+# spoiled.* Here it is, on a model that differs from the one above by one flag: `norm="batch"`, as published. Its weights are the same in
 # each row, and so are the codes.
 
 # %% tags=["figure"]
@@ -359,7 +359,7 @@ image_rows({name: images[:12] for name, images in pictures.items()}, title="One 
 
 # %%
 fashion = feature_network("fashion")                                                    # frozen, in eval mode
-N = 1500                                                                                # samples of each model
+N = 1000                                                                                # samples of each model
 order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
 
 def features_of(batches):
@@ -389,7 +389,7 @@ for name, model, how in (("batch norm, train mode", by_batch, {"train_mode": Tru
 figures.metric_table(rows, caption=f"{N:,} samples against 5,000 real images; real against real {reference.distance(moments_of(real[5000:])):.2f}")
 
 # %% [markdown]
-# Compare the two rows of eval mode: nothing but the flag differs.
+# Compare the two rows of eval mode. Nothing but the flag differs, and with the running averages samples are about twice as far from real images.
 #
 # **Why.** The encoder sees three kinds of images in a step: real ones, reconstructions and samples, one batch after the other. The decoder
 # sees codes of real images, codes of the prior, and codes of its own pictures. Batch norm's running averages take all of them in, and are then
@@ -447,9 +447,9 @@ check("8.4")
 # the prior for the decoder, with the weights as they are at the end. Some forward passes give them.
 
 # %% [markdown] tags=["exercise"]
-# Write it. For each batch norm in `norms`, `running_mean` and `running_var` shall become the *plain* mean, over the given batches, of what the layer sees in
-# train mode. Every batch counts the same, and nothing is left of the old statistics. All else has to be as before: weights, modes, and
-# each layer's `momentum`.
+# Write it. For each batch norm in `norms`, `running_mean` and `running_var` shall become the *plain* mean, over the given batches, of what
+# the layer sees in train mode. Every batch counts the same, and nothing is left of the old statistics. All else has to be as before:
+# weights, modes, and each layer's `momentum`.
 
 # %% tags=["exercise"]
 def reestimate(network, norms, batches):
@@ -487,10 +487,13 @@ print(f"weights unchanged: {same}; fd_fashion {fd(cured):.2f}, with the package'
 # `estimated` is this, done by the package before every evaluation, from forty batches, and stored in the checkpoint. It is *not* train mode: an
 # image no longer depends on the images beside it.
 #
+# Look at the table's last column, too. For *reconstructions* the cure is no cure: they got worse. They are decoded from codes of real images,
+# and the decoder's statistics are now those of codes of the prior. One set of statistics cannot be right for both.
+#
 # ### Or no statistics at all
 #
-# The other way out is a norm that has no statistics of batches: **group norm** (`norm="group"`) normalizes each image by itself, in either mode alike.
-# That is what the model of this chapter has, and not only because of eval mode. Compare what the two encoders see *while they train*:
+# The other way out is a norm that has no statistics of batches: **group norm** (`norm="group"`) normalizes each image by itself, in either
+# mode alike. That is what the model of this chapter has. Compare the two games *while they train*:
 
 # %% tags=["figure"]
 norms = {"group norm": recorded["Soft-IntroVAE"], "batch norm": checkpoints.curves("soft_intro_vae_fashion_batch")}
@@ -500,9 +503,8 @@ health.clinic(norms, title="One flag apart: the recorded runs")
 scores_over_steps({label: [run] for label, run in norms.items()}, "fd_fashion", title="Their samples, in eval mode with estimated statistics")
 
 # %% [markdown]
-# With batch norm the KLs of real images, reconstructions and samples stay together. Each kind passes the encoder in a batch of its own, and there
-# each channel gets mean 0 and variance 1. A blurred batch and a sharp one differ in that, among other things, so the judge is shown them *after* much of
-# the evidence has been wiped off. With group norm the encoder sees how an image differs from others, and holds fakes apart from real images at once.
+# The games are alike: both encoders hold fakes some ten nats above real images, and their samples end up equally good. So it is not the game
+# that group norm makes better here, but what is left of it: a model that is one and the same in training, in sampling and in reconstructing.
 #
 # ## IntroVAE: the hinge on images
 #
@@ -515,10 +517,10 @@ print(f"margin {intro.config.margin:g} nats, weight of the error {intro.config.b
 health.health_signs(recorded["IntroVAE"], score="fd_fashion", title="IntroVAE on Fashion-MNIST, the recorded run")
 
 # %% [markdown]
-# Read it by the same questions. In the first half of the run the KL of fakes climbs to half of the margin, and the score falls. Then it
-# climbs to the margin itself, far above that of real images. At the end the hinge has all but fallen to 0: the encoder hardly pushes any more,
-# and what is left of its loss is a VAE's. From step 6,500 on the score gets no better. (One run with one margin: with another it may end
-# elsewhere. That of the exponential needs none: the nearer a fake is, the harder it is pushed.)
+# Read it by the same questions. For 5,000 steps the KL of fakes stays below half of the margin, and the score falls. Then it climbs to the
+# margin itself, far above that of real images. The hinges all but vanish: the encoder hardly pushes any more, and what is left of its loss
+# is a VAE's. From step 6,500 on the score gets no better. (One run with one margin: with another it may end elsewhere. The exponential needs
+# none: the nearer a fake is, the harder it is pushed.)
 #
 # ## The same questions as ever
 #
@@ -669,7 +671,8 @@ check("8.6")
 # - beta_neg decides at which KL a fake still passes: 256 / 1024 in the exponent, times alpha.
 # - The decoder learns *through* the encoder; the encoder judges pictures that are cut off. Nothing need be painted twice.
 # - Watch the KLs of real images, reconstructions and samples, and expELBO. The losses of a game tell little.
-# - Batch norm's running averages mix what the game shows a network. Measure them again, over the one kind of input that eval mode is for.
+# - Batch norm's running averages mix what the game shows a network. Measure them again, over the one kind of input that eval mode is for, or
+#   normalize each image by itself.
 # - Real images and fakes pass a network with batch norm in batches of their own.
 # - Check that every optimizer holds the network that its loss is about.
 #

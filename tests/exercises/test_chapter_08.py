@@ -9,9 +9,9 @@ from course_utils.exercises import chapter_08
 
 @pytest.fixture(scope="module")
 def ends():
-    """Of each run: its terms at the end of the notebook's fifty steps."""
+    """Of each run: its terms at the end of the notebook's forty steps."""
     train = data.load("fashion-mnist-mini", "train")
-    live = {"steps": 50, "batch_size": 32, "lr": 2e-3, "log_every": 10}
+    live = {"steps": 40, "batch_size": 32, "lr": 2e-3, "log_every": 10}
     runs = {letter: recipes.quick(chapter_08.patient(letter), train, **live)[1] for letter in chapter_08.PATIENTS}
     return {letter: {name: values[-1] for name, values in run.items()} for letter, run in runs.items()}
 
