@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from ..errors import reject
 from .curves import array
@@ -70,8 +70,8 @@ def _drawn(axes, run: Curves, terms: Mapping, log: bool) -> list[str]:
 
 
 def _plain(axis) -> None:
-    """A logarithmic axis in plain numbers, at 1, 2 and 5 of each decade."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """A logarithmic axis in plain numbers, at 1, 2, 3 and 5 of each decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -92,7 +92,7 @@ def health_signs(run: Curves, *, score: str = "", title: str = "Health signs") -
     if soft:
         panels[1].set(yscale="log", title="expELBO")
     else:
-        panels[1].set(ylim=(0, None), title="hinges (nats)")
+        panels[1].set(ylim=(0, None), title="sum of both hinges (nats)")
     panels[1].set_xlabel("step")
     if score:
         kept = np.isfinite(run[score])
@@ -101,6 +101,8 @@ def health_signs(run: Curves, *, score: str = "", title: str = "Health signs") -
         panels[2].set(xlabel="step", yscale="log", title=score)
         _plain(panels[2].yaxis)
         facts.append(f"{score} from {values[0]:.3g} to {values[-1]:.3g}, lowest {values.min():.3g}")
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(3))  # more labels of five digits run into each other
     panels[0].legend(fontsize=8)
     figure.suptitle(title, x=0.01, ha="left", size=10.5, weight="bold")
     return with_alt(figure, f"{title}: terms over the steps. {'; '.join(facts)}.")

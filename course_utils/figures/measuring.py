@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.patches import Circle
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from torch import Tensor
 
 from ..errors import reject
@@ -252,6 +252,7 @@ def scores_over_steps(
             facts.append(f"{name}, seed {index}: last {values[-1]:.3g}, lowest {values[low]:.3g}")
         axes.set(xlabel="step", title=name, yscale="log")
         axes.tick_params(axis="x", labelsize=7.5)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     first = figure.axes[0]
     first.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     first.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -55,7 +55,8 @@ figures.samples(models, 12, columns=12, title="Noise, decoded: the same codes fo
 figures.reconstructions(models, some)
 
 # %% [markdown]
-# Look at the samples first: in which row could they be photographs? Then read the errors below: what do the reconstructions cost? This
+# Look at the samples first: in which row could they be photographs? Then read the errors of the reconstructions. (Eight images are too few to
+# tell which model has the smaller one; further down there are 500.) This
 # chapter takes the step of training apart that makes the difference, and shows how to watch it.
 #
 # ## From points to images
@@ -73,8 +74,8 @@ figures.reconstructions(models, some)
 #
 # ### The scale
 #
-# The encoder pays $\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ for an image of the decoder's, with $\alpha = 2$. In the plane that exponent is
-# small. For an image, squared errors are summed over all pixels, and it becomes huge:
+# The encoder pays $\frac1\alpha \exp(\alpha\,\mathrm{ELBO})$ for an image of the decoder's, with $\alpha = 2$. The exponential alone is
+# **expELBO**. In the plane its exponent is small. For an image, squared errors are summed over all pixels, and it becomes huge:
 
 # %%
 for name, error, kl in (("a good sample", 5.0, 10.0), ("a bad one", 60.0, 20.0)):
@@ -100,9 +101,10 @@ for name, error, kl in (("a good sample", 5.0, 10.0), ("a bad one", 60.0, 20.0))
 #
 # $$L_D = \overline{s\,\left(\beta_\mathrm{rec}\,\mathrm{sse}(x, x_\mathrm{rec})\right)} + \overline{s\,\gamma\,\beta_\mathrm{kl}\,\mathrm{KL}(y)}.$$
 #
-# $x$ is a real image. $y$ is an image of the decoder's: half of them are reconstructions $x_\mathrm{rec}$, half are samples $x_p$. $y_\mathrm{rec}$
-# is what the decoder makes of the encoder's view of $y$: a *second* reconstruction. A bar is a mean over the batch, and for $y$ over both
-# kinds. (Published code also has a tiny term in $L_D$, $10^{-8}$ times $\mathrm{sse}(y, y_\mathrm{rec})$. We leave it out.)
+# $x$ is a real image. $y$ is an image of the decoder's: half of them are reconstructions $x_\mathrm{rec}$, half are samples $x_p$.
+# $y_\mathrm{rec}$ is what the decoder makes of the encoder's view of $y$: a *second* reconstruction. A bar is a mean over the batch, and
+# for $y$ over both kinds. It stands outside of the exponential: each fake is judged by itself. (Published code also has a tiny term in
+# $L_D$, $10^{-8}$ times $\mathrm{sse}(y, y_\mathrm{rec})$. We leave it out.)
 #
 # ### What does 256 mean?
 #
@@ -260,12 +262,14 @@ print("passes of the package:", package_runs)
 
 # %% [markdown]
 # (With the tiny term of the published code two more passes of the decoder come on top.) `each_posterior` and `each_image` are about which
-# images share a batch, further below. `take_turns`, `shown`, `decoders_turn`, `adapted` and the label switches do nothing before chapter 09.
+# images share a batch, further below. `bootstrap` and `gamma_r` belong to the last section. `take_turns`, `corrupted`, `shown`,
+# `decoders_turn`, `adapted` and the label switches do nothing before chapter 09.
 #
 # ## Health signs
 #
 # A VAE's loss falls, and that is good. In a game the losses of both players say little: each of them may rise because the *other* one got
-# better. What should one watch? The recorded run of the model above (the curves are the recorded ones in every mode):
+# better. What should one watch? The recorded run of the model above (the curves are the recorded ones in every mode). For the first 1,001
+# steps, its **warm-up**, it was trained as a plain VAE; the game, and the curves of fakes, begin after them:
 
 # %% tags=["figure"]
 health.health_signs(recorded["Soft-IntroVAE"], score="fd_fashion", title="Soft-IntroVAE on Fashion-MNIST, the recorded run")
@@ -336,8 +340,8 @@ figures.samples({f"run {letter}": model for letter, (model, _) in patients.items
 # ## Why are samples worse in eval mode?
 #
 # A frequent complaint of people who train a Soft-IntroVAE: *while it trains, samples look fine; then I call `model.eval()`, and they are
-# spoiled.* Here it is, on a model that differs from the one above by one flag: `norm="batch"`, as published. Its weights are the same in
-# each row, and so are the codes.
+# spoiled.* Here it is in a mild form, on a model that differs from the one above by one flag: `norm="batch"`, as published. Its weights are
+# the same in each row, and so are the codes.
 
 # %% tags=["figure"]
 def with_statistics(model, statistics):
@@ -353,9 +357,10 @@ pictures = {"train mode": in_train_mode} | {f"eval, {name}": model.decode(z) for
 image_rows({name: images[:12] for name, images in pictures.items()}, title="One set of weights, three kinds of statistics")
 
 # %% [markdown]
-# **Batch norm** normalizes with a mean and a variance. In train mode they are those of the batch. In eval mode they are statistics that were
-# kept from before, and which ones is *one flag* here: `running`, the averages that batch norm itself keeps during training, or
-# `estimated`, which we come to. Now the numbers, with the instrument of chapter 05: the Fréchet distance in the features of our classifier.
+# Look at the shoes. **Batch norm** normalizes with a mean and a variance. In train mode they are those of the batch. In eval mode they are
+# statistics that were kept from before, and which ones is *one flag* here: `running`, the averages that batch norm itself keeps during
+# training, or `estimated`, which we come to. Now the numbers, with the instrument of chapter 05: the Fréchet distance in the features of
+# our classifier.
 
 # %%
 fashion = feature_network("fashion")                                                    # frozen, in eval mode
@@ -375,7 +380,7 @@ def fd(model, **how):
     """fd_fashion of N samples against 5,000 real images."""
     return reference.distance(moments_of(features_of(generate(model, N, **how))))
 
-real = features_of(test.images[order[:5000 + N]].split(500))                            # (6500, 128)
+real = features_of(test.images[order[:5000 + N]].split(500))                            # (6000, 128)
 reference = moments_of(real[:5000])
 held_out = test.floats(order[:500])                                                     # for squared errors
 
@@ -392,10 +397,9 @@ figures.metric_table(rows, caption=f"{N:,} samples against 5,000 real images; re
 # Compare the two rows of eval mode. Nothing but the flag differs, and with the running averages samples are about twice as far from real images.
 #
 # **Why.** The encoder sees three kinds of images in a step: real ones, reconstructions and samples, one batch after the other. The decoder
-# sees codes of real images, codes of the prior, and codes of its own pictures. Batch norm's running averages take all of them in, and are then
-# right for none. They also lag behind weights that move, and the weights of this model are an average over some thousand steps, of which no layer
-# ever kept statistics. Below, one dot for each channel of each batch norm: its running standard
-# deviation, and what it is for the *one* kind of input that eval mode is for.
+# sees codes of real images, codes of the prior, and codes of its own pictures. Batch norm's running averages take all of them in: a
+# compromise, and not right for samples. They also lag behind weights that move. Below, one dot for each channel of each batch norm: its
+# running standard deviation, and what it is for the *one* kind of input that eval mode is for.
 
 # %% tags=["figure"]
 def deviations(network):
@@ -406,12 +410,15 @@ def deviations(network):
 health.statistics_apart({"decoder": deviations(by_batch.decoder), "encoder": deviations(by_batch.encoder)}, title="Standard deviations of the channels")
 
 # %% [markdown]
+# The encoder's are nearly right. The decoder's are too large in many channels, and it is the decoder that paints samples.
+
+# %% [markdown]
 # ### Who shares a batch
 
 # %% [markdown] tags=["exercise"]
 # A colleague makes the step faster. In place of three passes of the encoder there is one, over real images, reconstructions and
 # samples together. Without batch norm that would be right. With it, the KL of a *real* image changes when the fakes
-# beside it do: the last lines of the cell below show it. Run both cells, and mend `judge`.
+# beside it do: run this cell and the one below it, whose two numbers ought to be equal. Mend `judge`.
 
 # %% tags=["exercise"]
 def judge(encoder, x, rec, fake):
@@ -503,8 +510,9 @@ health.clinic(norms, title="One flag apart: the recorded runs")
 scores_over_steps({label: [run] for label, run in norms.items()}, "fd_fashion", title="Their samples, in eval mode with estimated statistics")
 
 # %% [markdown]
-# The games are alike: both encoders hold fakes some ten nats above real images, and their samples end up equally good. So it is not the game
-# that group norm makes better here, but what is left of it: a model that is one and the same in training, in sampling and in reconstructing.
+# The games are alike: both encoders end with fakes ten nats or more above real images, and their samples end up about equally good. So it
+# is not the game that group norm makes better here, but what is left of it: a model that is one and the same in training, in sampling and
+# in reconstructing.
 #
 # ## IntroVAE: the hinge on images
 #
@@ -517,10 +525,10 @@ print(f"margin {intro.config.margin:g} nats, weight of the error {intro.config.b
 health.health_signs(recorded["IntroVAE"], score="fd_fashion", title="IntroVAE on Fashion-MNIST, the recorded run")
 
 # %% [markdown]
-# Read it by the same questions. For 5,000 steps the KL of fakes stays below half of the margin, and the score falls. Then it climbs to the
+# Read it by the same questions. For 5,000 steps the KL of fakes stays below half of the margin, and the score falls. Then this KL climbs to the
 # margin itself, far above that of real images. The hinges all but vanish: the encoder hardly pushes any more, and what is left of its loss
-# is a VAE's. From step 6,500 on the score gets no better. (One run with one margin: with another it may end elsewhere. The exponential needs
-# none: the nearer a fake is, the harder it is pushed.)
+# is a VAE's. From step 6,500 on the score gets no better. (One run with one margin: with another it may end elsewhere. The exponential has a
+# scale to choose, too, $\beta_\mathrm{neg}$. But its push fades, and does not end.)
 #
 # ## The same questions as ever
 #
@@ -531,7 +539,8 @@ three = {"VAE": models["VAE"], "IntroVAE": intro, "Soft-IntroVAE": soft}
 figures.reconstructions(three, some)
 
 # %% [markdown]
-# **Sample.** With the GAN of chapter 04 beside them, whose networks are others and smaller:
+# **Sample.** With the GAN of chapter 04 beside them, whose networks are others and smaller. (Its generator has batch norm, with running averages:
+# in a GAN's game a generator sees codes of one kind only.)
 
 # %% tags=["figure"]
 four = {**three, "GAN, hinge": recipes.obtain("gan_fashion_hinge_s0", MODE)}
@@ -566,14 +575,11 @@ print(f"Soft-IntroVAE against the VAE: {soft_row['fd_fashion'] / vae_row['fd_fas
       f"{soft_row['squared error'] / vae_row['squared error']:.2f} times its squared error")
 
 # %% [markdown]
-# The VAE is trained for its squared error and its KL, and for nothing else. What the game adds is seen in the other columns. And the price is
-# time: its step has nine passes (counted above) where a VAE's has two.
+# The VAE minimizes the *sum* of squared error and KL. Soft-IntroVAE's error is smaller here because it spends about twice the nats (counted
+# below); its sum is the larger one. What the game adds is seen in the other columns. And the price is work: its step has nine passes (counted
+# above) where a VAE's has two. The recorded runs, a ring at the lowest value of each:
 
 # %% tags=["figure"]
-known = checkpoints.manifest()
-rows = [{"run": label, "steps": known[name].get("steps"), "images per second": known[name].get("images_per_second"), "minutes": known[name].get("minutes")}
-        for label, name in {"VAE": "vae_fashion_introspective", "IntroVAE": "intro_vae_fashion", "Soft-IntroVAE": "soft_intro_vae_fashion"}.items()]
-print(figures.metric_table(rows, caption="The recorded runs"))
 scores_over_steps({label: [run] for label, run in recorded.items()}, "fd_fashion", title="The same score over the steps, recorded")
 
 # %% [markdown]
@@ -605,15 +611,17 @@ figures.show(figures.reconstructions(on_emoji, emoji.floats(range(0, len(emoji),
 figures.samples(on_emoji, 12, columns=12)
 
 # %% [markdown]
-# This time the game has gone badly: its samples are splotches, and it rebuilds new emoji worse than the other two. There are only a few
-# thousand emoji to train on. Chapter 09 will show that its encoder has learned *by heart* which pictures are real, how to see that in
-# time, and what helps.
+# This time the game has not helped: its samples are splotches like those of the other two, and it rebuilds new emoji worse than both. There
+# are only a few thousand emoji to train on. Chapter 09 will show that its encoder has learned *by heart* which pictures are real, how to see
+# that in time, and what helps.
 #
 # ## The bootstrap variant
 #
 # In line 4 the decoder rebuilds its own pictures, and its newest mistakes are in both, the picture and its reconstruction. The **bootstrap** variant
 # lets another decoder do line 4: the **target**, a copy of the decoder that is renewed only now and then, once an epoch in the paper. Now the
-# decoder can also learn from $\mathrm{sse}(y, y_\mathrm{rec})$: with weight $\gamma_r = 1$ it is added to its ELBO of $y$.
+# decoder can also learn from $\mathrm{sse}(y, y_\mathrm{rec})$: $L_D$ has one more term,
+# $\overline{s\,\gamma_r\,\beta_\mathrm{rec}\,\mathrm{sse}(y, D'(z'))}$ with the target $D'$ and $\gamma_r = 1$. Its gradient reaches the decoder
+# through $y$, and through the encoder's view $z'$ of it.
 
 # %% tags=["figure"]
 config = SoftIntroVAE.Config(**chapter_08.SMALL, bootstrap=20, gamma_r=1.0)
@@ -621,11 +629,12 @@ _, history = recipes.quick(config, train, **LIVE)
 health.clinic({"run B, as before": patients["B"][1], "with a target decoder": history}, title="The same small network, a target renewed every 20 steps")
 
 # %% [markdown]
-# In a run that begins with a **warm-up**, a plain VAE is trained for a while before the game starts.
+# In forty steps of so small a network nothing is gained, and the curves swing more. What is asked for is another thing: a decoder that hears
+# what is wrong with its own pictures, from a judge that stands still for a while.
 
 # %% [markdown] tags=["exercise"]
-# A colleague writes the warm-up of the bootstrap variant. The loss falls, and nobody notices anything until the game begins. Run this cell and the
-# one below it: what has not moved? Find out why, and mend it.
+# A colleague writes the warm-up (a plain VAE, as above) of the bootstrap variant. The loss falls, and nobody notices anything until the
+# game begins. Run this cell and the one below it: what has not moved? Find out why, and mend it.
 
 # %% tags=["exercise"]
 def warm_up(encoder, decoder, target, optimizers, x, noise):
@@ -667,7 +676,7 @@ check("8.6")
 # %% [markdown]
 # ## Key points
 #
-# - One scale for every ELBO, 1 / (number of pixels), keeps expELBO away from 0. The mean comes after the exponential.
+# - One scale for every ELBO, 1 / (channels x height x width), keeps expELBO away from 0. The mean comes after the exponential.
 # - beta_neg decides at which KL a fake still passes: 256 / 1024 in the exponent, times alpha.
 # - The decoder learns *through* the encoder; the encoder judges pictures that are cut off. Nothing need be painted twice.
 # - Watch the KLs of real images, reconstructions and samples, and expELBO. The losses of a game tell little.
