@@ -70,8 +70,9 @@ def _drawn(axes, run: Curves, terms: Mapping, log: bool) -> list[str]:
 
 
 def _plain(axis) -> None:
-    """A logarithmic axis in plain numbers, at 1, 2, 3 and 5 of each decade."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    """A logarithmic axis in plain numbers, the more of each decade the fewer decades it shows."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high < 20 * low else (1, 2, 5) if high < 500 * low else (1,)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
