@@ -12,9 +12,9 @@ from .curves import array
 from .style import COLORS, INK, MUTED, CourseFigure, colors, new_figure, styled, with_alt
 
 Curves = Mapping[str, np.ndarray]
-# Of each term: its color, its line, and its name in a legend. Real images, reconstructions and samples look alike everywhere.
+# Of each term: its color, its line, and its name in a legend. Real data, reconstructions and samples look alike everywhere.
 KLS = {
-    "kl_real": (COLORS["blue"], "-", "real images"),
+    "kl_real": (COLORS["blue"], "-", "real"),
     "kl_rec": (COLORS["green"], "--", "reconstructions"),
     "kl_fake": (COLORS["orange"], "-", "samples"),
 }
@@ -72,7 +72,7 @@ def _drawn(axes, run: Curves, terms: Mapping, log: bool) -> list[str]:
 def _plain(axis) -> None:
     """A logarithmic axis in plain numbers, the more of each decade the fewer decades it shows."""
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high < 20 * low else (1, 2, 5) if high < 500 * low else (1,)))
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5) if high < 500 * low else (1,)))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -130,9 +130,9 @@ def clinic(runs: Mapping[str, Curves], *, skip: int = 0, title: str = "") -> Cou
             above.set_xlabel("step")
             above.tick_params(labelbottom=True)
     _plain(panels[0, 0].yaxis)
-    panels[0, 0].set_ylabel("KL (nats)")
+    panels[0, 0].set_ylabel("KL (nats), log axis")
     if shown := [axes for axes in panels[1] if axes.get_visible()]:
-        shown[0].set_ylabel("expELBO")
+        shown[0].set_ylabel("expELBO, log axis")
         shown[0].tick_params(labelleft=True)
         # It is at most 1; below 1e-8 it is 0 for the encoder.
         shown[0].set_ylim(max(1e-8, shown[0].get_ylim()[0]), 2)

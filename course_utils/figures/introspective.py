@@ -31,14 +31,14 @@ BANDS = colormaps["cividis"].resampled(16)  # contours are easier to follow than
 def thresholds(
     margin: float, *, beta_neg: float = 1.0, alpha: float = 2.0, scale: float = 1.0, reach: float = 0.0, title: str = ""
 ) -> CourseFigure:
-    """What an encoder pays for a fake, and how hard it pushes it away, over the fake's KL: hinge and exp(ELBO) / alpha.
+    """What an encoder pays for a fake, and how hard it pushes it away, over the fake's KL: hinge and exp(alpha ELBO) / alpha.
 
     A batch of one fake without reconstruction error; KL in nats, from 0 to `reach` (default twice the margin)."""
     kl = torch.linspace(0, reach or 2 * margin, 241, requires_grad=True)
-    nothing = torch.zeros(len(kl))
+    soft = exp_elbo(torch.zeros(len(kl)), kl, beta_rec=1.0, beta_neg=beta_neg, scale=scale, alpha=alpha)
     losses = {
         f"hinge, m = {margin:g}": torch.stack([hinge(one, margin) for one in kl.split(1)]),
-        f"exp(ELBO) / {alpha:g}": exp_elbo(nothing, kl, beta_rec=1.0, beta_neg=beta_neg, scale=scale, alpha=alpha) / alpha,
+        f"exp({alpha:g} ELBO) / {alpha:g}": soft / alpha,
     }
     figure, facts = new_figure(height=290), []
     paid, pushed = figure.subplots(1, 2)

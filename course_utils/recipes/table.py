@@ -151,7 +151,8 @@ def _plane_runs() -> dict[str, Recipe]:
     """Four densities and three methods; 8 Gaussians with five seeds."""
     found, net = {}, {"latent_dim": 2, "network": "mlp"}
     for name, (weights, vae_beta) in PLANE.items():
-        end = 0.05 if name == "two-spirals" else 0.01  # 0.01 costs spirals too much of their error: a JSD of 0.074, not 0.054
+        # 0.01 costs the spirals too much of their error (a JSD of 0.074, not 0.054), and the checkerboard's shares drift apart.
+        end = {"two-spirals": 0.05, "checkerboard": 0.2}.get(name, 0.01)
         configs = {
             "vae": VAEConfig(beta=vae_beta, **net),
             # With an error that weighs 1 one mode of eight is left, with 2 some are lost, with 12 the bridges stay. Without
@@ -300,16 +301,11 @@ RECIPES: dict[str, Recipe] = {
     **_plane_runs(),
 }
 
-RECORDED_PLANE = (
-    *(f"vae_{name}_s0" for name in PLANE),
-    *(f"soft-intro-vae_{name}_s0" for name in PLANE),
-    *("intro-vae_8-gaussians_s0", "intro-vae_checkerboard_s0"),
-    *(f"soft-intro-vae_8-gaussians_s{seed}" for seed in (0, 1, 2)),
-)
+PENDING = (*(f"vae_8-gaussians_s{seed}" for seed in (1, 2, 3, 4)), "intro-vae_8-gaussians_s4", "intro-vae_rings_s0", "intro-vae_two-spirals_s0")
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
 NOT_YET_RECORDED = (
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
-    *(name for name in _plane_runs() if name not in RECORDED_PLANE),
+    *PENDING,
     *(f"soft_intro_vae_emoji{name}" for name in _emoji_runs() if name),
     *(f"soft_intro_vae_{data}" for data in ("cifar10", "cifar10_augment", "svhn", "mnist", "celeba")),
 )

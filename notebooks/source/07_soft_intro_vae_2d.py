@@ -60,7 +60,8 @@ plane_figures.plane_samples(samples, title="Decoded noise of three models")
 # %% [markdown]
 # Gray is where real points lie. **JSD** is the Jensen-Shannon divergence of chapter 04, here between the share of 20,000 samples in each
 # of 100 x 100 cells and the true probability of that cell, in nats. *Real* points do not score 0, because 20,000 of them are few for
-# 10,000 cells. The number under the map says what they score: that is the **floor**, and a perfect model stands on it.
+# 10,000 cells. The number under the map says what they score: that is the **floor**, and a perfect model stands on it. *Within* is the
+# share of samples in the region that holds 98.9 % of the real points.
 #
 # The VAE draws bridges from mode to mode, and fills what lies between. IntroVAE's bridges are thin, and Soft-IntroVAE's have all but gone.
 # Why does a VAE put points where there are none? Its loss looks at real points and at their reconstructions. *No term ever looks at a
@@ -113,15 +114,16 @@ figures.metric_table(rows, caption="Mean KL in nats")
 # | encoder | $\beta\,\mathrm{error}(x) + \mathrm{KL}(x) + \alpha \sum_{s \in \{\mathrm{rec},\, \mathrm{fake}\}} \max(0,\; m - \mathrm{KL}(s))$ |
 # | decoder | $\beta\,\mathrm{error}(x) + \alpha' \sum_{s \in \{\mathrm{rec},\, \mathrm{fake}\}} \mathrm{KL}(s)$ |
 #
-# These are two players, as in chapter 04, and the critic is the encoder. In the encoder's step the fakes are fixed pictures (`detach`).
+# These are two players, as in chapter 04, and the critic is the encoder. In the encoder's step the fakes are fixed pictures (`detach`). $\beta$,
+# $\alpha$ and $\alpha'$ are weights; this $\beta$ is that of the *error*, and this $\alpha$ is not that of Soft-IntroVAE below.
 
 # %%
 print(inspect.getsource(hinge))
 
 # %% [markdown]
 # Three things about this threshold are hard. The margin must fit the data: below the KL that real points need, it asks for nothing; far
-# above, the push never ends. Up to the margin each fake is pushed with the same force, good or bad; beyond it with none. And the mean is
-# taken *before* the threshold, so one fake that is far away can excuse another that is near.
+# above, the push never ends. As long as the *mean* KL is below the margin, each fake is pushed with the same force, good or bad; above it, none
+# is. And so one fake that is far away can excuse another that is near.
 #
 # ## Soft-IntroVAE: a soft one
 #
@@ -143,8 +145,8 @@ drawn.thresholds(2.0, title="Two thresholds, for a fake without squared error")
 # The scale is one over the number of pixels (here: of coordinates, 1/2), or images would have an exponential of 0 from the start.
 
 # %% [markdown] tags=["exercise"]
-# Write the exponential, for each fake. It lies in (0, 1], and it is the sign to watch while such a model trains: near 0 the fake is
-# recognized, near 1 it passes as real.
+# Write the exponential, for each fake. It lies in (0, 1], and it is the sign to watch while such a model trains: near 0 the encoder hardly
+# pushes any more, near 1 it does not tell fakes at all. A good game settles in between.
 
 # %% tags=["exercise"]
 def exp_elbo(rec, kl, *, beta_rec, beta_neg, scale, alpha=2.0):
@@ -229,8 +231,8 @@ print(inspect.getsource(SoftIntroVAE.play))
 # %% [markdown]
 # Look for three places. `made.detach()`: the encoder looks at fakes as at fixed points. `update("encoder", ...)` comes *before* `seen` is
 # computed again: the decoder hears the judgement of the encoder that has just learned. And `made` itself is not made again: the decoder
-# has not moved, so its points would be the same. (`take_turns`, `shown`, `decoders_turn` and `adapted` hand on what they get, and the two
-# `label_switch` are off, until chapter 09 turns them on.)
+# has not moved, so its points would be the same. (`encoder_beta_rec` is a weight that may fall, see the four densities. What else is
+# named here and not above can be left aside until chapters 08 and 09.)
 #
 # ## Watch the game
 #
@@ -358,8 +360,9 @@ for gamma in (0.25, 0.75, 1.0):
     print(f"gamma {gamma:4.2f}   by the formula {words(best_decoder(equal, gamma))}   the game's end {words(played(equal, gamma)[0])}")
 
 # %% [markdown]
-# Below 1 both come back to equal shares. With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives
-# one cell most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then
+# With 0.25 and 0.75 both come back to equal shares, from near them. (For the formula they are the best answer up to some 0.77; a little later,
+# only the best one nearby.) With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives one cell
+# most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then
 # collapse to one mode? Count where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be
 # right).
 
@@ -376,10 +379,10 @@ figures.metric_table(rows, caption="8 Gaussians: which mode is the nearest")
 #
 # ## Four densities, three methods
 #
-# Two spirals, a checkerboard and rings are harder than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000 samples
-# each. (The settings of Soft-IntroVAE are the published ones, with two departures: on the 8 Gaussians the encoder pushes twice as hard; and
-# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01 (to 0.05 on the spirals), while the decoder's
-# stays. IntroVAE's error weighs 4, its margin is 5 nats.)
+# Two spirals, a checkerboard and rings are hard in other ways than Gaussians: thin curves, sharp edges, holes. One figure for all, 20,000
+# samples each. (Soft-IntroVAE has the published weights, with two departures: on the 8 Gaussians the encoder pushes twice as hard; and
+# for the *encoder* the weight of the squared error falls during the game, from 0.2 to 0.01 on Gaussians and rings and to 0.05 on the spirals,
+# while the decoder's stays. IntroVAE's error weighs 4, its margin is 5 nats.)
 
 # %% tags=["figure"]
 for name in [name for name in PLANE if name not in samples]:        # recorded samples: the weights would be far larger
@@ -399,7 +402,7 @@ figures.metric_table(rows, {"density": "density", "samples of": "samples of", "j
 # %% [markdown]
 # Read each row against the first row of its density. The two KLs ask different things: KL(data, model) grows with what the
 # model *misses*, KL(model, data) with what it makes that *is not there*. A VAE's bridges cost it in the second. The last column counts
-# the same in another way: the share of samples in the region that holds 98.9 % of the real mass.
+# the same in another way, by the region that holds 98.9 % of the real mass (of the checkerboard: all).
 #
 # ## Densities
 #
@@ -407,7 +410,7 @@ figures.metric_table(rows, {"density": "density", "samples of": "samples of", "j
 # could ask in the last way alone:
 #
 # 1. **exp(ELBO)**, divided by its sum over a grid. The ELBO is a lower bound, and how far it is below differs from place to place. So this is
-#    no density of the model; but it is the energy that the encoder of Soft-IntroVAE shapes.
+#    no density of the model. (Nor is it what Soft-IntroVAE's encoder shapes: that ELBO has weights of its own, and the error counts far less.)
 # 2. **Importance weighting** (chapter 02): $\log \frac1K \sum_k \frac{p(x \mid z_k)\, p(z_k)}{q(z_k \mid x)}$ with $z_k \sim q$. It tends to the
 #    density as $K$ grows.
 # 3. **The definition**: decode many codes of the prior, and put a small Gaussian on each. No encoder is needed.
@@ -479,12 +482,12 @@ plane_figures.plane_densities(maps, title=f"{SHOWN.capitalize()}: three ways to 
 figures.metric_table(found, digits=3, caption=f"{SHOWN.capitalize()}: the fitted variance of a coordinate, and the JSD of each map to the true density, in nats")
 
 # %% [markdown]
-# Read the table row by row. The definition gives a density, and by it Soft-IntroVAE is far nearer to the truth than the VAE. Importance
-# weighting comes near that with a $K$ that one can afford only *if* the encoder's codes cover those from which the decoder makes a point.
-# The VAE's encoder was trained for it. An introspective encoder is trained to judge: it pushes away what is not data, and in the end hardly
-# asks how well a point is rebuilt (its weight of the error has fallen). In exp(ELBO) the errors of its sampled codes are divided by so small a
-# variance that next to nothing is left of the map. So exp(ELBO) and the importance-weighted map tell what the *encoder*
-# says, the definition what the decoder *makes*. Where they differ, ask the definition.
+# (The integral under a map is that before it was divided by its sum.) Read the table row by row. By the definition Soft-IntroVAE is far nearer
+# to the truth than the VAE. Importance weighting comes near the definition with a $K$ that one can afford only *if* the encoder's codes cover
+# those from which the decoder makes a point. The VAE's encoder was trained for it. An introspective encoder is trained to judge: it pushes away
+# what is not data, and in the end hardly asks how well a point is rebuilt (its weight of the error has fallen). In exp(ELBO) the errors of its
+# sampled codes are divided by a small variance, and next to nothing is left of the map. Both depend on the encoder's codes; the definition
+# needs the decoder alone. Where they differ, ask the definition.
 #
 # ## A published measure, once
 #
@@ -551,7 +554,8 @@ for dataset, method in stability.OWN:
 figures.metric_table(rows, digits=3, caption="Short runs of several seeds; medians of those that did not diverge")
 
 # %% [markdown]
-# None has diverged. But at these rates few find all modes, whichever the threshold. That a game goes on does not say that it goes well.
+# None has diverged. But few find all modes, whichever the threshold; after so few steps, with other weights than above, the hard one even has the
+# better median. That a game goes on does not say that it goes well.
 
 # %% [markdown]
 # ## Health, and what breaks
@@ -560,7 +564,10 @@ figures.metric_table(rows, digits=3, caption="Short runs of several seeds; media
 #
 # - **The KLs.** The encoder's KL of fakes and of reconstructions should be about that of real points, or higher. Where it is much lower, the
 #   judge takes the fakes for the better data.
-# - **exp(ELBO) of fakes.** At 0 the encoder is sure and gets no slope any more; at 1 all fakes pass.
+# - **exp(ELBO) of fakes.** At 0 the encoder is sure and gets no slope any more; at 1 it does not tell fakes at all. In between is where a
+#   game can go on.
+#
+# (Without the first 1,500 steps, which are the warm-up.)
 
 # %% tags=["figure"]
 health.clinic({label: curves[label][0] for label in ("IntroVAE", "Soft-IntroVAE")}, skip=1500, title="The recorded runs on 8 Gaussians, seed 0")
