@@ -301,7 +301,7 @@ RECIPES: dict[str, Recipe] = {
     **_plane_runs(),
 }
 
-PENDING = (*(f"vae_8-gaussians_s{seed}" for seed in (1, 2, 3, 4)), "intro-vae_8-gaussians_s4", "intro-vae_rings_s0", "intro-vae_two-spirals_s0")
+PENDING = (*(f"vae_8-gaussians_s{seed}" for seed in (4,)), "intro-vae_rings_s0", "intro-vae_two-spirals_s0")
 # Recipes whose runs are not in checkpoints/ yet: their command works, but there are no curves to draw or figures to quote.
 NOT_YET_RECORDED = (
     *(f"gan_{data}_{loss}" for data in ("cub", "cifar") for loss in ("non-saturating", "lsgan", "wgan-gp")),
