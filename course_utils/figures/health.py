@@ -130,9 +130,9 @@ def clinic(runs: Mapping[str, Curves], *, skip: int = 0, title: str = "") -> Cou
             above.set_xlabel("step")
             above.tick_params(labelbottom=True)
     _plain(panels[0, 0].yaxis)
-    panels[0, 0].set_ylabel("KL (nats), log axis")
+    panels[0, 0].set_ylabel("KL (nats, log)")
     if shown := [axes for axes in panels[1] if axes.get_visible()]:
-        shown[0].set_ylabel("expELBO, log axis")
+        shown[0].set_ylabel("expELBO (log)")
         shown[0].tick_params(labelleft=True)
         # It is at most 1; below 1e-8 it is 0 for the encoder.
         shown[0].set_ylim(max(1e-8, shown[0].get_ylim()[0]), 2)

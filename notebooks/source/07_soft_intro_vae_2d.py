@@ -1,7 +1,6 @@
 # ---
 # title: Soft-IntroVAE in the plane
 # question: Can a VAE be its own *critic*?
-# draft: true
 # minutes: 120
 # goals:
 #   - say how an encoder can judge images, and why a VAE's encoder does not
@@ -403,6 +402,9 @@ figures.metric_table(rows, {"density": "density", "samples of": "samples of", "j
 # Read each row against the first row of its density. The two KLs ask different things: KL(data, model) grows with what the
 # model *misses*, KL(model, data) with what it makes that *is not there*. A VAE's bridges cost it in the second. The last column counts
 # the same in another way, by the region that holds 98.9 % of the real mass (of the checkerboard: all).
+#
+# Soft-IntroVAE has the smallest JSD of the three on each density, and makes the least that is not there. On the spirals and on the checkerboard
+# it misses more than the VAE does: look for the end of an arm. IntroVAE misses most (of the rings nearly the outer one), except on the 8 Gaussians.
 #
 # ## Densities
 #
