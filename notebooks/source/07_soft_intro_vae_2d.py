@@ -274,7 +274,7 @@ widgets.FilmExplorer(films)
 # each ELBO can be raised to $\log p_d(s)$, the log-probability of a cell under the decoder, and no further. The paper proves: if the encoder has
 # learned this on the data, and says $-\infty$ elsewhere, the best decoder is
 #
-# $$d^* = \arg\min_d\; \mathrm{KL}(p_\text{data} \,\|\, p_d) + \gamma\, H(p_d)$$
+# $$d^* = \mathrm{arg\,min}_d\; \mathrm{KL}(p_\text{data} \,\|\, p_d) + \gamma\, H(p_d)$$
 #
 # with the entropy $H(p_d) = -\sum p_d \log p_d$. The first term alone is maximum likelihood, and its best answer is the data. The second
 # one moves it.
