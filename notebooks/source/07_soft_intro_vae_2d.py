@@ -359,11 +359,10 @@ for gamma in (0.25, 0.75, 1.0):
     print(f"gamma {gamma:4.2f}   by the formula {words(best_decoder(equal, gamma))}   the game's end {words(played(equal, gamma)[0])}")
 
 # %% [markdown]
-# With 0.25 and 0.75 both come back to equal shares, from near them. (For the formula they are the best answer up to some 0.77; a little later,
-# only the best one nearby.) With $\gamma = 1$, the value that is used, the pull to them is no longer enough: the formula gives one cell
-# most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does Soft-IntroVAE then
-# collapse to one mode? Count where its samples are: of each model's samples, the share that is nearest to each mode (an eighth would be
-# right).
+# With 0.25 and 0.75 both come back to equal shares, from near them. With $\gamma = 1$, the value that is used, the pull to them is no longer
+# enough: the formula gives one cell most of everything, and so does the game, if less of it (the formula's share is beyond the limit). Does
+# Soft-IntroVAE then collapse to one mode? Count where its samples are: of each model's samples, the share that is nearest to each mode (an
+# eighth would be right).
 
 # %%
 rows = [{"samples of": label} | {f"mode {i + 1}": f"{share:.1%}" for i, share in enumerate(truth.nearest_mode(x).bincount(minlength=8).div(len(x)).tolist())}
@@ -460,15 +459,16 @@ check("7.5")
 # Now the three maps, for one density. A density needs a variance of the decoder. Training does not know one (it knows a ratio of betas), so
 # we take the one under which held-out points are likeliest, by the definition.
 
-# %% tags=["figure"]
-SHOWN = "rings"
-shown_truth = density(SHOWN)
-held_out = shown_truth.sample(500, torch.Generator().manual_seed(4))
-
+# %%
 def by_definition(model, x, variance, n=10_000):
     """log p(x) of points (B, 2): the mean, over n codes of the prior, of a Gaussian around what is decoded. (B,), in nats."""
     centers = model.sample(n, torch.Generator().manual_seed(5))                         # (n, 2)
     return (-torch.cdist(x, centers).square() / (2 * variance)).logsumexp(1) - math.log(2 * math.pi * variance * n)
+
+# %% tags=["figure"]
+SHOWN = "rings"
+shown_truth = density(SHOWN)
+held_out = shown_truth.sample(500, torch.Generator().manual_seed(4))
 
 maps, found = {}, []
 for label, model in load(SHOWN, ["VAE", "Soft-IntroVAE"]).items():

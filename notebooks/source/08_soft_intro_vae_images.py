@@ -56,8 +56,8 @@ figures.reconstructions(models, some)
 
 # %% [markdown]
 # Look at the samples first: in which row could they be photographs? Then read the errors of the reconstructions. (Eight images are too few to
-# tell which model has the smaller one; further down there are 500.) This
-# chapter takes the step of training apart that makes the difference, and shows how to watch it.
+# tell which model has the smaller one; further down there are 500.) This chapter takes the step of training apart that makes the difference,
+# and shows how to watch it.
 #
 # ## From points to images
 #
@@ -380,6 +380,11 @@ def fd(model, **how):
     """fd_fashion of N samples against 5,000 real images."""
     return reference.distance(moments_of(features_of(generate(model, N, **how))))
 
+def error_of(model):
+    """The mean squared error of its reconstructions of 500 held-out images, summed over pixels."""
+    with torch.no_grad():
+        return torch.cat([sse(x, model.decode(model.encode(x).mean)) for x in held_out.split(250)]).mean().item()
+
 real = features_of(test.images[order[:5000 + N]].split(500))                            # (6000, 128)
 reference = moments_of(real[:5000])
 held_out = test.floats(order[:500])                                                     # for squared errors
@@ -387,10 +392,8 @@ held_out = test.floats(order[:500])                                             
 rows = []
 for name, model, how in (("batch norm, train mode", by_batch, {"train_mode": True}), ("batch norm, eval mode, running", views["running"], {}),
                          ("batch norm, eval mode, estimated", views["estimated"], {}), ("group norm, either mode", soft, {})):
-    with torch.no_grad():
-        used = copy.deepcopy(model).train("train_mode" in how)
-        error = torch.cat([sse(x, used.decode(used.encode(x).mean)) for x in held_out.split(250)]).mean()
-    rows.append({"normalization": name, "fd_fashion": fd(model, **how), "squared error of reconstructions": error.item()})
+    error = error_of(copy.deepcopy(model).train("train_mode" in how))
+    rows.append({"normalization": name, "fd_fashion": fd(model, **how), "squared error of reconstructions": error})
 figures.metric_table(rows, caption=f"{N:,} samples against 5,000 real images; real against real {reference.distance(moments_of(real[5000:])):.2f}")
 
 # %% [markdown]
@@ -495,7 +498,16 @@ print(f"weights unchanged: {same}; fd_fashion {fd(cured):.2f}, with the package'
 # image no longer depends on the images beside it.
 #
 # Look at the table's last column, too. For *reconstructions* the cure is no cure: they got worse. They are decoded from codes of real images,
-# and the decoder's statistics are now those of codes of the prior. One set of statistics cannot be right for both.
+# and the decoder's statistics are now those of codes of the prior. If that is the reason, a model with the cured encoder and the old decoder
+# must rebuild as well as before:
+
+# %%
+encoder_only = with_statistics(by_batch, "estimated")
+use_statistics(encoder_only.decoder, "running")
+print(f"squared error, both running {error_of(views['running']):.1f}, only the encoder's estimated {error_of(encoder_only):.1f}, both {error_of(views['estimated']):.1f}")
+
+# %% [markdown]
+# It does. One set of statistics cannot be right for both.
 #
 # ### Or no statistics at all
 #
@@ -629,8 +641,8 @@ _, history = recipes.quick(config, train, **LIVE)
 health.clinic({"run B, as before": patients["B"][1], "with a target decoder": history}, title="The same small network, a target renewed every 20 steps")
 
 # %% [markdown]
-# In forty steps of so small a network nothing is gained, and the curves swing more. What is asked for is another thing: a decoder that hears
-# what is wrong with its own pictures, from a judge that stands still for a while.
+# In forty steps of so small a network one only sees that the curves swing more. What is asked for is another thing: a decoder that hears what
+# is wrong with its own pictures, and a reconstruction of them in which, for a while, its newest mistakes are not as well.
 
 # %% [markdown] tags=["exercise"]
 # A colleague writes the warm-up (a plain VAE, as above) of the bootstrap variant. The loss falls, and nobody notices anything until the

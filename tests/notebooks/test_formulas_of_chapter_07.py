@@ -86,6 +86,18 @@ def test_with_the_exact_posterior_only_the_mended_estimate_is_the_density(form, 
     assert torch.allclose(names["importance_weighted"](log_px, z, mean, logvar), exact, atol=1e-5) == right
 
 
+def test_the_density_by_definition_is_the_exact_one_of_a_linear_decoder():
+    """Of x = 2 z + noise of variance v, with z of the prior: N(0, (4 + v) I)."""
+    class Linear:
+        def sample(self, n, generator):
+            return 2 * torch.randn(n, 2, generator=generator, dtype=torch.float64)
+
+    by_definition, variance = run_cell("def by_definition", {})["by_definition"], 0.5
+    x = 2 * torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    exact = torch.distributions.Normal(0.0, math.sqrt(4 + variance)).log_prob(x).sum(-1)
+    assert torch.allclose(by_definition(Linear(), x, variance, n=200_000), exact, atol=0.03)
+
+
 def test_notebook_and_exercise_treat_the_same_patients():
     text = SOURCE.read_text(encoding="utf-8")
     sick = re.search(r'^SICK = \{"A": ([\d.]+), "B": game\["beta_neg"\], "C": ([\d.]+)\}', text, re.MULTILINE)
