@@ -10,6 +10,7 @@ import argparse
 import io
 import itertools
 import json
+import lzma
 import os
 import re
 from collections import defaultdict
@@ -140,7 +141,7 @@ def main() -> None:
     rows = [namer.describe(sequences) for sequences in shown.values()]
     table = "\n".join("\t".join(row) for row in [namer.COLUMNS, *rows]) + "\n"
     write(arguments.out / "sheet.webp", sheet([draw(font.bitmaps[glyph]) for glyph in shown]))
-    write(arguments.out / "emoji.tsv", table.encode())
+    write(arguments.out / "emoji.tsv.xz", lzma.compress(table.encode(), preset=9 | lzma.PRESET_EXTREME))
     names = font.tables["name"]
     info = {"images": len(shown), "listed": len(shown) - len(extra), "columns": COLUMNS, "side": SIDE,
             "font": names.getDebugName(5), "unicode_emoji": namer.version}

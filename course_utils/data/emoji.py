@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from course_utils.data import sources
 from course_utils.data.image_set import ImageSet, check_size, resize
 from course_utils.errors import CourseError
 
+TABLE = "emoji.tsv.xz"
 LICENSE = "pictures OFL 1.1 (Google), names Unicode License"
 ATTRIBUTES = ("name", "group", "subgroup", "skin_tone", "gender", "hair")
 TEST_SHARE = 0.1
@@ -25,9 +27,12 @@ def in_test(base: str) -> bool:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of emoji.tsv, one per picture in the sheet's order."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    """The rows of the table, one per picture in the sheet's order."""
+    try:
+        with lzma.open(path, "rt", encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    except (EOFError, lzma.LZMAError) as broken:
+        raise CourseError(f"{path}: damaged ({broken}). Restore it from the repository.") from broken
 
 
 def read_sheet(path: Path, count: int, columns: int, side: int) -> torch.Tensor:
@@ -53,7 +58,7 @@ def read(name: str, split: str, size: int | None, root: Path | None, download: b
     """Labels are Unicode's groups. split "all" is train and test together, in Unicode's order."""
     size = check_size(size, 64)
     info = json.loads(sources.embedded(name, "info.json").read_text(encoding="utf-8"))
-    table = read_table(sources.embedded(name, "emoji.tsv"))
+    table = read_table(sources.embedded(name, TABLE))
     images = read_sheet(sources.embedded(name, "sheet.webp"), len(table), info["columns"], info["side"])
     rows = [i for i, row in enumerate(table) if split == "all" or in_test(row["base"]) == (split == "test")]
     groups = list(dict.fromkeys(row["group"] for row in table))
@@ -68,4 +73,4 @@ def read(name: str, split: str, size: int | None, root: Path | None, download: b
 
 def present(name: str) -> bool:
     """Whether the embedded files are there."""
-    return all(sources.embedded_path(name, file).is_file() for file in ("sheet.webp", "emoji.tsv", "info.json"))
+    return all(sources.embedded_path(name, file).is_file() for file in ("sheet.webp", TABLE, "info.json"))

@@ -112,7 +112,7 @@ def test_a_damaged_or_missing_sheet_is_named(monkeypatch, tmp_path):
     original = sources.embedded_path("noto-emoji", "sheet.webp")
     folder = tmp_path / "noto-emoji"
     folder.mkdir()
-    for file in ("info.json", "emoji.tsv"):
+    for file in ("info.json", emoji.TABLE):
         (folder / file).write_bytes((original.parent / file).read_bytes())
     monkeypatch.setattr(emoji.sources.paths, "data_dir", lambda: tmp_path)
     with pytest.raises(CourseError, match="comes with the repository.*course fetch"):
@@ -120,3 +120,7 @@ def test_a_damaged_or_missing_sheet_is_named(monkeypatch, tmp_path):
     (folder / "sheet.webp").write_bytes(original.read_bytes()[:100_000])
     with pytest.raises(CourseError, match="sheet.webp: damaged"):
         data.load("noto-emoji")
+    for broken in (b"no xz", (folder / emoji.TABLE).read_bytes()[:1000]):
+        (folder / emoji.TABLE).write_bytes(broken)
+        with pytest.raises(CourseError, match="emoji.tsv.xz: damaged"):
+            data.load("noto-emoji")
