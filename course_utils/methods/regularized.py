@@ -6,7 +6,7 @@ All of it is off by default, acts in training alone, and leaves what reconstruct
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ class RegularizedConfig(IntrospectiveConfig):
     augment_target: float = 0.0
     """if not 0, p is adaptive: it rises while (KL of fakes - KL of real) / (their sum) is above this, and falls below it"""
     augment_images: int = 50_000
-    """training images in which an adaptive p goes from 0 to 1"""
+    """training images in which an adaptive p would go from 0 to 1; it stays between 0 and 0.8"""
     noise_encoder: float = 0.0
     """sigma of the noise behind each of the encoder's stages in training: x + sigma x N(0, 1)"""
     noise_decoder: float = 0.0
@@ -68,6 +68,10 @@ class RegularizedConfig(IntrospectiveConfig):
             raise reject("augment", self.augment, AUGMENTED)
         adaptive = (self.augment_target, self.augment_images)
         check_settings(self.augment_policy, self.augment_p, self.augment_erase, *adaptive, prefix="augment_")
+        for field in fields(self):
+            if self.augment == "off" and field.name.startswith("augment_") and getattr(self, field.name) != field.default:
+                allowed = f"{field.default} while augment is off"
+                raise reject(field.name, getattr(self, field.name), allowed, "Give augment: real, encoder or everywhere.")
         for name in ("noise_encoder", "noise_decoder"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise reject(name, getattr(self, name), "0 or more", "It is a standard deviation, relative to activations.")

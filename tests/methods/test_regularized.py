@@ -579,6 +579,20 @@ def test_a_bad_configuration_is_refused_by_name(method, values, message):
         methods.METHODS[method].Config(**values)
 
 
+@each_method
+@pytest.mark.parametrize(
+    "values",
+    [{"augment_policy": "flip"}, {"augment_p": 0.3}, {"augment_erase": (0.1, 0.2)}, {"augment_target": 0.4},
+     {"augment_images": 9}],
+    ids=str,
+)  # fmt: skip
+def test_settings_of_an_augmentation_that_is_off_are_refused(method, values):
+    Config, (name,) = methods.METHODS[method].Config, values
+    with pytest.raises(CourseError, match=f"^{name}: got .* while augment is off.*Give augment: real, encoder or everywhere"):
+        Config(**values)
+    assert getattr(Config(augment="real", **values), name) == values[name]
+
+
 @pytest.mark.parametrize("name", SWITCHED)
 @pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
 def test_a_share_of_labels_is_refused_by_name(name, share):
