@@ -8,20 +8,21 @@ from .common import Opened
 BATCH = 32  # of published runs on CIFAR-10, whose batches are the training's: a number in train mode depends on it
 
 
-def check(opened: Opened, points: bool, metrics, samples: int, batch_size: int | None) -> None:
-    """CourseError unless fid of images is measured, and no batch has one image, of which batch norm has no variance."""
+def check(opened: Opened, images, metrics, samples: int, batch_size: int | None) -> None:
+    """CourseError unless fid of images is measured, and no batch, of samples or of real images, has one image alone."""
     from ..metrics.generators import parse_metrics
 
-    if points:
+    if len(images.shape) == 1:
         remedy = "This one is of points in the plane, which are measured without a network."
         raise reject("legacy_train_mode_bn", opened.label, "a checkpoint of images", remedy)
     if not metrics or "fd" not in parse_metrics(metrics).get("inception", ()):
         remedy = "The number published in train mode is Inception's. Other networks, in Python: measure(..., train_mode=...)."
         raise reject("legacy_train_mode_bn", f"--metrics {' '.join(metrics)}".strip(), "--metrics fid", remedy)
     size = batch_size or BATCH
-    if size == 1 or samples % size == 1:
-        remedy = "Batch norm in train mode needs two images or more, and the last batch has one."
-        raise reject("samples, batch_size", (samples, size), "batches of 2 images or more", remedy)
+    for name, count in (("samples", samples), (f"images of {images.name}, {images.split}", len(images))):
+        if size == 1 or count % size == 1:
+            remedy = "Batch norm in train mode would see one image alone. Give another --batch-size."
+            raise reject(f"{name}; batch_size", (count, size), "batches of 2 images or more", remedy)
 
 
 def measured(opened: Opened, images, settings: dict) -> dict:

@@ -74,7 +74,7 @@ def evaluate(
     points = len(images.shape) == 1
     samples = samples if samples is not None else 20_000 if points else 10_000
     if legacy_train_mode_bn:
-        legacy.check(opened, points, metrics, samples, batch_size)
+        legacy.check(opened, images, metrics, samples, batch_size)
     settings = {"samples": samples, "seed": seed, "batch_size": batch_size or 500, "inception_weights": inception_weights}
     started = time.perf_counter()
     found = _measured(opened, images, metrics, settings)

@@ -93,8 +93,9 @@ def test_each_number_has_its_batches(course, tmp_path, monkeypatch):
     [
         ([], "legacy_train_mode_bn: got '--metrics', allowed: --metrics fid."),
         (["--metrics", "fd_cifar", "kid"], "legacy_train_mode_bn: got '--metrics fd_cifar kid', allowed: --metrics fid."),
-        (["--metrics", "fid", "--samples", 33], "samples, batch_size: got (33, 32), allowed: batches of 2 images or more"),
-        (["--metrics", "fid", "--batch-size", 1], "samples, batch_size: got (10000, 1)"),
+        (["--metrics", "fid", "--samples", 33], "samples; batch_size: got (33, 32), allowed: batches of 2 images or more"),
+        (["--metrics", "fid", "--batch-size", 1], "samples; batch_size: got (10000, 1)"),
+        (["--metrics", "fid", "--samples", 8, "--batch-size", 2], "images of folder:pictures, train; batch_size: got (3, 2)"),
     ],
 )
 def test_what_has_no_such_number_is_refused_before_anything_is_measured(course, tmp_path, monkeypatch, argv, says):
