@@ -225,10 +225,10 @@ RECIPES: dict[str, Recipe] = {
     "beta_vae_fashion_b0.8": _fashion(VAEConfig(latent_dim=32, beta=0.8), "rate-distortion sweep"),
     "beta_vae_fashion_b1.2": _fashion(VAEConfig(latent_dim=32, beta=1.2), "rate-distortion sweep"),
     "beta_vae_fashion_b4": _fashion(VAEConfig(latent_dim=32, beta=4.0), "rate-distortion sweep"),
-    "beta_vae_fashion_linear": _fashion(
+    "beta_vae_fashion_linear": replace(_fashion(
         VAEConfig(latent_dim=32, beta=1.0, beta_schedule="linear", beta_fraction=0.5),
         "linear schedule that ends at beta = 1 half way and settles: compare with vae_fashion_z32",
-    ),
+    ), weights=False),
     "beta_vae_shapes_b1": _shapes(_shapes_vae(beta=1.0), "factors, beta = 1"),
     "beta_vae_shapes_high": _shapes(_shapes_vae(beta=8.0), "factors, a high beta"),
     "cifar_vae_linear": _cifar(
