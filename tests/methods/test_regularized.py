@@ -339,6 +339,8 @@ def test_each_dropout_sits_where_it_says(place):
         dropped = factor == 0
         torch.testing.assert_close(factor[~dropped], torch.full_like(factor[~dropped], 1 / 0.75))
         assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.02)
+        both = dropped[1:] & dropped[:-1]  # neighbors, of which each is drawn by itself: no whole channels
+        assert both.double().mean().item() == pytest.approx(0.25**2, abs=0.02)
 
 
 @pytest.mark.parametrize("place", NOISY)
