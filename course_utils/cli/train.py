@@ -13,7 +13,7 @@ from typing import Annotated
 
 from ..errors import CourseError, reject
 from ..processes import is_chief
-from .common import option, parse, table
+from .common import check_out, option, parse, table
 
 HELP = """usage: course train METHOD [--dataset NAME] [OPTIONS]
        course train --recipe NAME [OPTIONS]
@@ -114,6 +114,9 @@ def _train_method(method: str, argv: list[str]) -> None:
     recipe = Recipe(
         method, getattr(given, field), given.data.dataset, given.run, size=given.data.size, stored="float16"
     )
+    void = [part for part in argv if part.startswith(("--augment-", "--augment_"))]
+    if void and recipe.config.augment == "off":  # a configuration cannot tell a given 0.5 from the default
+        raise reject("augment", "off", "real, encoder or everywhere", f"While it is off {void[0]} does nothing.")
     command = ["course", "train", method, "--dataset", given.data.dataset]
     command += flags(given.data, DataOptions(given.data.dataset)) + flags(recipe.config, config())
     if given.folder.publish and not given.folder.name:
@@ -159,8 +162,7 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
 
     _check(recipe, name)
     out = folder.out if folder.out is not None else Path(os.environ.get("COURSE_RUNS") or "runs").expanduser() / name
-    if out.exists() and not out.is_dir():
-        raise reject("out", str(out), "a folder, existing or new")
+    check_out(out, folder=True)
     command = [*command, *(["--start", folder.start] if folder.start is not None else [])]
     again = shlex.join([*command, *(["--out", out.as_posix()] if folder.out is not None else [])])
     try:

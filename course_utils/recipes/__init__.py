@@ -63,21 +63,28 @@ def train(
 
 def begin_with(model, start: Path | str) -> dict:
     """Put a checkpoint's weights into a new model; what a record says of it. Its configuration may be another, but for what
-    decides the networks: a VAE's weights begin a Soft-IntroVAE of the same networks. Averages, optimizers and batch norm's
-    estimates (`networks.normalization`), which a VAE does not have, start anew.
+    decides the networks: a VAE's weights begin a Soft-IntroVAE of the same networks, with or without augmentation, noise and
+    dropout. Averages, optimizers and what `_begins_anew` start anew.
 
     start: a name of the manifest, a model.safetensors or a run's folder. CourseError if a weight is missing or of another
     shape."""
-    loaded = {name: value for name, value in checkpoints.load(start).state_dict().items() if ".estimated_" not in name}
-    mine = {name: tuple(value.shape) for name, value in model.state_dict().items() if ".estimated_" not in name}
+    loaded = {name: value for name, value in checkpoints.load(start).state_dict().items() if not _begins_anew(name)}
+    mine = {name: tuple(value.shape) for name, value in model.state_dict().items() if not _begins_anew(name)}
     theirs = {name: tuple(value.shape) for name, value in loaded.items()}
     off = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
     if off:
         first = f"{off[0]} is {theirs.get(off[0], 'not there')}, and here {mine.get(off[0], 'not there')}"
-        remedy = f"Of {len(mine)} tensors {len(off)} differ; {first}. Give --network, --widths, --latent-dim as it has them."
+        every = len(mine.keys() | theirs.keys())
+        remedy = f"Of {every} tensors {len(off)} differ; {first}. Give --network, --widths, --latent-dim, --norm as it has them."
         raise reject("start", str(start), "a checkpoint of the same networks and image size", remedy)
     model.load_state_dict(loaded, strict=False)
     return {"start": {"checkpoint": Path(start).name, "sha256": tensors.digest(loaded, {})}}
+
+
+def _begins_anew(name: str) -> bool:
+    """Whether this entry of a state is no weight that a run may begin with, but what its own configuration and data decide:
+    batch norm's estimates (`networks.normalization`), the augmentation's p, a learned sigma, the target decoder's copy."""
+    return ".estimated_" in name or name == "augmentation.p" or name.endswith(".sigma") or name.startswith("target.")
 
 
 def _facts(recipe: Recipe, train_set, result: FitResult) -> dict:

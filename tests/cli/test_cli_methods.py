@@ -66,7 +66,9 @@ def test_regularization_is_on_the_command_line_with_its_defaults(course, picture
     given += ["--label-switch-encoder", "0.1"]
     done = course(*run, *given)
     assert done.code == 0 and " ".join(given) in " ".join(done.out.split()), done.err  # the command that makes it again
-    for bad, message in ((["--augment-p", "1.5"], "augment_p: got 1.5"), (["--augment-erase", "0.5", "0"], "augment_erase: got")):
+    refused = [(["--augment-p", "1.5"], "augment_p: got 1.5"), (["--augment-erase", "0.5", "0"], "augment_erase: got")]
+    refused += [(["--augment-p", "0.5"], "augment: got 'off'"), (["--augment_p=0.5"], "off --augment_p=0.5 does nothing")]
+    for bad, message in refused:
         done = course(*run[:-1], tmp_path / "none", *bad)
         assert done.code == 2 and message in done.err and not (tmp_path / "none").exists()
 
