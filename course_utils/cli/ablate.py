@@ -7,7 +7,7 @@ from typing import Annotated
 
 from .. import ablation as record_of
 from ..errors import reject
-from .common import command, option, table
+from .common import check_out, command, option, table
 
 TABLES = {
     "reconstruction: squared error of an image; KL of the posterior, in nats": {
@@ -47,6 +47,7 @@ def ablation(
     else:
         if not runs.is_dir():
             raise reject("runs", str(runs), "a folder", "It is the one that holds a folder for each run.")
+        check_out(out)
         record = record_of.measure_runs(runs, out or record_of.path_of())
     print(_shown(record))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +118,26 @@ def at_least(name: str, value: float, least: float) -> None:
         raise reject(name, value, f"{least} or more")
 
 
+def check_out(path: Path | None, argument: str = "out", *, folder: bool = False) -> None:
+    """CourseError unless this file (or folder) can be written, which is asked before anything is computed. None is fine."""
+    if path is None:
+        return
+    kind, wanted = "folder" if folder else "file", path.absolute()
+    there = next((place for place in (wanted, *wanted.parents) if place.exists()), None)
+    if there is None:
+        raise reject(argument, str(path), f"a {kind}, existing or new", f"There is no {wanted.anchor}.")
+    expected = kind if there == wanted else "folder"
+    if not (there.is_dir() if expected == "folder" else there.is_file()):
+        raise reject(argument, str(path), f"a {kind}, existing or new", f"{there} is there, and is no {expected}.")
+    if not os.access(there if there.is_dir() else there.parent, os.W_OK):
+        raise reject(argument, str(path), f"a {kind} that may be written", f"{there} may not: give another place.")
+
+
 def picture_folder(out: Path | None, label: str) -> Path:
-    """Where the pictures of a checkpoint go: --out, else build/pictures/NAME."""
-    return out if out is not None else Path("build") / "pictures" / label
+    """Where the pictures of a checkpoint go: --out, else build/pictures/NAME. CourseError if they cannot."""
+    out = out if out is not None else Path("build") / "pictures" / label
+    check_out(out, folder=True)
+    return out
 
 
 def table(rows: Sequence[Sequence[object]]) -> str:

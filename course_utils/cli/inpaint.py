@@ -16,6 +16,7 @@ from .common import (
     Out,
     Split,
     at_least,
+    check_out,
     command,
     need_encoder,
     open_checkpoint,
@@ -60,7 +61,8 @@ def inpaint(
         checkpoint: a name of `course checkpoints`, a .safetensors(.xz) file, or a run's folder
         against: other checkpoints that fill the same holes
         mask: a rectangle at a place of its own in each image, or scattered pixels
-        share: of the pixels that are missing, between 0 and 1; 0.1 if not given
+        share: of the pixels that are missing, between 0 and 1; 0.1 if not given; a rectangle comes as near to it as whole
+            pixels do
         box: the same rectangle in each image, in pixels: its first row and column, and those behind its last ones
         passes: how often to encode and decode
         composite: put the known pixels back after each pass
@@ -72,12 +74,14 @@ def inpaint(
     """
     at_least("n", n, 1)
     at_least("first", first, 0)
+    check_out(json, "json")
     opened = _open([checkpoint, *against], device)
     label, model = next(iter(opened.items()))
+    folder = picture_folder(out, label)
     images, about = _images(Opened(model, {}, label), source, split, first, n)
     holes, hidden = _holes(images, about.get("first", 0), mask, share, box, seed)
     settings = {"passes": passes, "composite": composite, "start": start}
-    _fill(opened, images, holes, settings, {"checkpoint": label, **about, **hidden}, picture_folder(out, label), files, json)
+    _fill(opened, images, holes, settings, {"checkpoint": label, **about, **hidden}, folder, files, json)
 
 
 def _fill(opened: dict, images, holes, settings: dict, about: dict, folder: Path, files: bool, json: Path | None) -> None:
@@ -90,7 +94,7 @@ def _fill(opened: dict, images, holes, settings: dict, about: dict, folder: Path
     found = measure(opened, images, holes, **settings)
     figure = inpainting(opened, images[:SHOWN], holes[:SHOWN], **settings)
     filled = inpaint(opened[about["checkpoint"]], images, holes, **settings)[-1] if files else None
-    print(f"{len(images):,} image{'s' * (len(images) > 1)}, {found['hole']:.1%} of their pixels hidden; error: {found['unit']}")
+    print(f"{len(images):,} image{'s' * (len(images) > 1)}, {found['hole']:.1%} of the pixels hidden; error: {found['unit']}")
     print(_rows(found))
     print(f"wrote {pictures.write_figure(figure, folder / 'inpainted.png')}")
     if files:
@@ -119,6 +123,8 @@ def _images(opened: Opened, source: str, split: str, first: int, n: int) -> tupl
         return _picture(opened.model, path), {"image": source}
     if path.suffix.lower() in SUFFIXES and not source.startswith("folder:"):
         raise reject("IMAGE", source, "a picture's file, or a name of `course data`", "There is no such file.")
+    if path.is_dir():
+        raise reject("IMAGE", source, "a picture's file, or a name of `course data`", f"Of a folder: folder:{source}.")
     images = open_images(opened, source, split)
     if first >= len(images):
         raise reject("first", first, f"0 to {len(images) - 1}, the images of {images.name}, {images.split}")

@@ -6,7 +6,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ..errors import reject
-from .common import Checkpoint, Dataset, Device, Opened, Size, at_least, command, open_checkpoint, open_images, option, table
+from .common import (
+    Checkpoint,
+    Dataset,
+    Device,
+    Opened,
+    Size,
+    at_least,
+    check_out,
+    command,
+    open_checkpoint,
+    open_images,
+    option,
+    table,
+)
 
 OF_SHAPE = {(3, 32, 32): ("pixels", "cifar"), (1, 32, 32): ("pixels", "fashion")}
 LEGEND = {
@@ -53,6 +66,7 @@ def overfitting(
     from ..files import write_json
 
     at_least("samples", samples, 1)
+    check_out(out)
     opened = open_checkpoint(checkpoint, device)
     train, held_out = (open_images(opened, dataset, split, size) for split in ("train", "test"))
     features = features or OF_SHAPE.get(tuple(opened.model.data_shape), ("pixels",))

@@ -259,6 +259,26 @@ class TestPlaces:
         refused("generate", trained, "--out", tmp_path / "file", says=["file"])
         refused(*quick, "--steps", 1, "--out", tmp_path / "file", says=["out: got"])
 
+    def test_no_room_for_a_file_is_said_before_anything_is_computed(self, refused, trained, pictures, tmp_path, monkeypatch):
+        def compute(*_, **__):
+            raise AssertionError("computed before it was known that nothing can be written")
+
+        for name in ("course_utils.inpainting.measure", "course_utils.metrics.measure_memorization",
+                     "course_utils.ablation.measure_runs"):  # fmt: skip
+            monkeypatch.setattr(name, compute)
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "locked").mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")
+        inpaint = ["inpaint", f"folder:{pictures}", "--checkpoint", trained]
+        commands = {"json": [*inpaint, "--json"], "out": ["overfitting", trained, "--k", 3, "--out"]}
+        for argument, argv in (*commands.items(), ("out", ["ablation", "--runs", tmp_path, "--out"])):
+            refused(*argv, tmp_path, says=[f"{argument}: got", "a file, existing or new", "is there, and is no file"])
+            refused(*argv, os.devnull, says=[f"{argument}: got", "is there, and is no file"])
+            refused(*argv, tmp_path / "file" / "m.json", says=[f"{argument}: got", "file is there, and is no folder"])
+            refused(*argv, tmp_path / "locked" / "new" / "m.json", says=[f"{argument}: got", "a file that may be written"])
+        refused(*inpaint, "--out", tmp_path / "file", says=["out: got", "a folder, existing or new"])
+        refused(*inpaint, "--out", tmp_path / "locked", says=["out: got", "a folder that may be written"])
+
     def test_a_name_that_no_file_system_takes(self, refused, trained):
         refused("generate", "a" * 300, says=["File name too long"])
         refused("generate", trained, "--out", "a" * 300, says=["File name too long"])

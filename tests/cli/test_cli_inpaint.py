@@ -123,6 +123,7 @@ class TestBadInput:
         refused(tmp_path / "text.png", "--checkpoint", trained, says="text.png cannot be used: not a picture")
         refused(tmp_path / "nope.png", "--checkpoint", trained, says="There is no such file")
         refused("nope", "--checkpoint", trained, says="dataset: got 'nope'")
+        refused(tmp_path, "--checkpoint", trained, says=f"Of a folder: folder:{tmp_path}")
         refused("rings", "--checkpoint", trained, says="images: got")
 
     def test_of_checkpoints(self, refused, trained, gray, plane_run, pictures):
