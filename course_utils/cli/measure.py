@@ -22,6 +22,7 @@ from .common import (
     Size,
     Split,
     at_least,
+    check_out,
     command,
     open_checkpoint,
     open_images,
@@ -67,6 +68,7 @@ def evaluate(
         out: a JSON file to write the measures to
     """
     at_least("batch_size", 500 if batch_size is None else batch_size, 1)
+    check_out(out)
     if not metrics and (samples is not None or inception_weights is not None):
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
     opened = open_checkpoint(checkpoint, device, latent=bool(metrics), points=True)

@@ -264,14 +264,15 @@ class TestPlaces:
             raise AssertionError("computed before it was known that nothing can be written")
 
         for name in ("course_utils.inpainting.measure", "course_utils.metrics.measure_memorization",
-                     "course_utils.ablation.measure_runs"):  # fmt: skip
+                     "course_utils.ablation.measure_runs", "course_utils.training.evaluate"):  # fmt: skip
             monkeypatch.setattr(name, compute)
         (tmp_path / "file").write_text("mine")
         (tmp_path / "locked").mkdir()
         monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")
         inpaint = ["inpaint", f"folder:{pictures}", "--checkpoint", trained]
         commands = {"json": [*inpaint, "--json"], "out": ["overfitting", trained, "--k", 3, "--out"]}
-        for argument, argv in (*commands.items(), ("out", ["ablation", "--runs", tmp_path, "--out"])):
+        others = [("out", ["ablation", "--runs", tmp_path, "--out"]), ("out", ["evaluate", trained, "--out"])]
+        for argument, argv in (*commands.items(), *others):
             refused(*argv, tmp_path, says=[f"{argument}: got", "a file, existing or new", "is there, and is no file"])
             refused(*argv, os.devnull, says=[f"{argument}: got", "is there, and is no file"])
             refused(*argv, tmp_path / "file" / "m.json", says=[f"{argument}: got", "file is there, and is no folder"])
