@@ -2,7 +2,8 @@
 
 A long run keeps a file a frame in its folder, so that one that was killed and goes on has each frame once; `publish` binds
 them into one file, with many samples of the model at the end: a sixth of the size of its weights. A short one, played in a
-notebook, is filmed in memory: `filmed`.
+notebook, is filmed in memory: `filmed`. Of a model of images that is only looked at some samples are kept in place of its
+weights: `publish_samples` (chapter 09).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .data.points import PointSet, density
 from .errors import CourseError, reject
 from .games import Film
 from .methods.base import LatentModel
+from .metrics import generate
 from .metrics.plane import generate_points
 from .paths import checkpoint_dir
 
@@ -69,26 +71,40 @@ def publish(name: str, run_folder: Path | str, folder: Path | None = None) -> Pa
 
 def recorded(name: str, folder: Path | None = None) -> Film:
     """The film of a recorded run. CourseError where there is none."""
-    found, header = _bound(name, folder)
+    found, header = _kept(name, "film", folder)
     return Film(density(header["density"]), steps=header["steps"], fakes=list(found["fakes"].float()))
 
 
 def drawn(model: LatentModel, n: int = SAMPLES) -> Tensor:
-    """n samples of a model of points, those that metrics of seed 0 see: (n, D)."""
-    return torch.cat(list(generate_points(model, n)))
+    """n samples of a model, those that metrics of seed 0 see: points (n, D), or images (n, C, H, W) in [0, 1], in 8-bit steps."""
+    if len(model.data_shape) == 1:
+        return torch.cat(list(generate_points(model, n)))
+    return torch.cat(list(generate(model, n))).cpu().float() / 255
+
+
+def publish_samples(name: str, run_folder: Path | str, n: int, folder: Path | None = None) -> Path:
+    """Keep n images of a finished run's model, the first of `drawn`, in NAME.samples.safetensors.xz of the checkpoint folder."""
+    model, _ = checkpoints.load_file(Path(run_folder) / "model.safetensors")
+    target = (folder or checkpoint_dir()) / f"{name}.samples{checkpoints.SUFFIX}"
+    tensors.save(target, {"samples": (drawn(model, n) * 255).round().byte()}, {"recipe": name})
+    return target
 
 
 def obtain_samples(name: str, mode: str = "LOAD", *, folder: Path | None = None) -> Tensor:
-    """20,000 samples of a recipe's model, the way a notebook's MODE says: (20000, D).
+    """Samples of a recipe's model, the way a notebook's MODE says: 20,000 points (20000, D), or the number of images that the
+    recipe keeps, (keep, C, H, W) in [0, 1].
 
     LOAD: the recorded ones, which need no weights. FAST, FULL: of a model trained here, as by `recipes.obtain`."""
-    if mode == "LOAD":
-        return _bound(name, folder)[0]["samples"].float()
-    return drawn(recipes.obtain(name, mode))
+    keep = recipes.get(name).keep
+    if mode != "LOAD":
+        return drawn(recipes.obtain(name, mode), keep or SAMPLES)
+    if keep:
+        return _kept(name, "samples", folder)[0]["samples"].float() / 255
+    return _kept(name, "film", folder)[0]["samples"].float()
 
 
-def _bound(name: str, folder: Path | None) -> tuple[dict[str, Tensor], dict]:
-    return tensors.load((folder or checkpoint_dir()) / f"{name}.film{checkpoints.SUFFIX}")
+def _kept(name: str, what: str, folder: Path | None) -> tuple[dict[str, Tensor], dict]:
+    return tensors.load((folder or checkpoint_dir()) / f"{name}.{what}{checkpoints.SUFFIX}")
 
 
 def filmed(config, train: PointSet, steps: int, *, frames: int, grid: Tensor, n: int = 4000, **run) -> tuple:

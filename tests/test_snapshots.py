@@ -7,6 +7,7 @@ from course_utils import checkpoints, methods, recipes, snapshots
 from course_utils.data.points import points
 from course_utils.errors import CourseError
 from course_utils.methods import VAE, SoftIntroVAE
+from course_utils.metrics import generate
 from course_utils.training import RunConfig, fit
 
 TINY = {"latent_dim": 1, "network": "mlp", "widths": (4,)}
@@ -47,7 +48,8 @@ def test_a_long_run_is_recorded_bound_and_read(tmp_path):
     assert torch.equal(film.density.centers, recipes.data.points.density("8-gaussians").centers)
     sampled = model.sample(30, torch.Generator().manual_seed(0))
     assert torch.allclose(film.fakes[-1], sampled, rtol=1e-3, atol=1e-6) and not torch.equal(film.fakes[0], film.fakes[-1])
-    samples = snapshots.obtain_samples("mine", folder=tmp_path)
+    snapshots.publish("vae_8-gaussians_s1", tmp_path / "run", tmp_path)
+    samples = snapshots.obtain_samples("vae_8-gaussians_s1", folder=tmp_path)
     assert samples.shape == (20_000, 2) and torch.allclose(samples, snapshots.drawn(model), rtol=1e-3, atol=1e-6)
 
 
@@ -59,6 +61,26 @@ def test_samples_are_recorded_or_of_a_model_trained_here(tmp_path, monkeypatch):
     assert asked == [("vae_rings_s0", "FAST")]
     with pytest.raises(CourseError, match="no such file"):
         snapshots.obtain_samples("vae_rings_s0", folder=tmp_path)
+
+
+def test_images_are_kept_in_place_of_weights(tmp_path, monkeypatch):
+    model = methods.build("vae", VAE.Config(latent_dim=2, widths=(4, 4)), (3, 16, 16), seed=1)
+    checkpoints.export(tmp_path / "model.safetensors", model, {}, stored="float32")
+    name = "soft_intro_vae_emoji_augment-real"
+    path = snapshots.publish_samples(name, tmp_path, 5, tmp_path)
+    kept = snapshots.obtain_samples(name, folder=tmp_path)
+    assert path.name == f"{name}.samples.safetensors.xz" and kept.shape == (5, 3, 16, 16)
+    assert torch.equal((kept * 255).round().byte(), next(generate(model.eval(), 5)))
+    monkeypatch.setattr(recipes, "obtain", lambda *given: model)
+    trained = snapshots.obtain_samples(name, "FAST", folder=tmp_path)
+    assert len(trained) == recipes.get(name).keep and torch.equal(trained[:5], kept)
+    with pytest.raises(CourseError, match="no such file"):
+        snapshots.obtain_samples(name, folder=tmp_path / "elsewhere")
+
+
+def test_what_has_no_weights_is_kept_otherwise_or_not_loaded():
+    for name, recipe in recipes.RECIPES.items():
+        assert not (recipe.keep and recipe.weights), name
 
 
 def test_a_run_without_frames_and_a_missing_film_are_refused(tmp_path):

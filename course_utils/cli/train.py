@@ -184,6 +184,8 @@ def _go(recipe, name: str, recipe_name: str | None, command: list[str], folder: 
         checkpoints.publish(name, out, weights=recipe.weights)
         if recipe.film:
             snapshots.publish(name, out)
+        if recipe.keep:
+            snapshots.publish_samples(name, out, recipe.keep)
         print(f"published as {name} in {checkpoints.checkpoint_dir()}")
 
 

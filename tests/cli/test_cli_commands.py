@@ -132,15 +132,18 @@ class TestTrain:
         assert made == {"manifest.json", "mine.csv", "mine.safetensors.xz"}
         assert checkpoints.load("mine").latent_dim == 3
 
-    def test_recipe_takes_overrides_of_the_run(self, course, monkeypatch, pictures):
+    def test_recipe_takes_overrides_of_the_run(self, course, monkeypatch, pictures, tmp_path):
         from course_utils import recipes
         from course_utils.methods.vae import VAEConfig
         from course_utils.training import RunConfig
 
         run = RunConfig(steps=50, batch_size=4, precision="32", accelerator="cpu")
-        recipe = recipes.Recipe("vae", VAEConfig(latent_dim=2, widths=(4, 8)), f"folder:{pictures}", run, size=16)
+        config, folder = VAEConfig(latent_dim=2, widths=(4, 8)), f"folder:{pictures}"
+        recipe = recipes.Recipe("vae", config, folder, run, size=16, weights=False, keep=3)
         monkeypatch.setitem(recipes.RECIPES, "little", recipe)
-        assert course("train", "--recipe", "little", "--steps", 2).code == 0
+        assert course("train", "--recipe", "little", "--steps", 2, "--publish").code == 0
+        made = set(tree(tmp_path / "checkpoints")) - {".manifest.lock"}
+        assert made == {"manifest.json", "little.csv", "little.samples.safetensors.xz"}
         _, header = checkpoints.load_file(Path("runs/little/model.safetensors"))
         assert (header["recipe"], header["steps"]) == ("little", 2)
         assert header["command"] == "course train --recipe little --steps 2"
