@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from toys import NoReading
 
-from course_utils.augment import MAX_ADAPTIVE_P, OPERATIONS, Augmentation, real_fake_gap
+from course_utils.augment import MAX_ADAPTIVE_P, OPERATIONS, Augmentation, random_saturation, real_fake_gap
 from course_utils.errors import CourseError
 
 EVERYTHING = "+".join(OPERATIONS)
@@ -119,6 +119,8 @@ def test_cutout_flip_and_color():
     gray = torch.full((1, 1, 4, 4), 0.5).expand(50, 3, -1, -1)
     y = Augmentation("color", 1.0)(gray)
     assert y.flatten(1).std(1).max() < 1e-6 and y[:, 0, 0, 0].std() > 0.05  # gray stays gray, lighter or darker
+    strength = (random_saturation(x[:1].expand(50, -1, -1, -1)) - x[0]).flatten(1).norm(dim=1)
+    assert len(strength.unique()) > 40  # a draw for each image
     assert Augmentation("color", 1.0)(3 * x).max() > 1.5 and Augmentation("color", 1.0)(x - 1).min() < 0  # not clipped
 
 

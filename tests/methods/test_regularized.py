@@ -524,18 +524,18 @@ def test_label_switching_by_hand(rows):
     torch.testing.assert_close(losses["decoder"], (rebuilt + torch.where(rows, pushed.mean(1), pulled.mean(1))).mean().detach())
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_label_switching_at_0_and_1(share):
-    model = build("soft-intro-vae", "group", **BETAS, label_switch_encoder=share, label_switch_decoder=share)
+@pytest.mark.parametrize("shares", [(0.0, 0.0), (1.0, 1.0), (1.0, 0.0), (0.0, 1.0)])
+def test_label_switching_at_0_and_1(shares):
+    model = build("soft-intro-vae", "group", **BETAS, label_switch_encoder=shares[0], label_switch_decoder=shares[1])
     drawn, x = fixed_noise(model), data(model)
     model.rng = torch.Generator().manual_seed(0)
     state = model.rng.get_state()
     _, losses, _ = gradients(model, x)
     as_real, as_fake, rebuilt, pulled, pushed = parts(model, x, drawn)
-    own, other, made = (as_fake, as_real, pushed) if share else (as_real, as_fake, pulled)
+    own, other = (as_fake, as_real) if shares[0] else (as_real, as_fake)
     torch.testing.assert_close(losses["encoder"], (own[:, 0].mean() + other[:, 1:].mean()).detach())
-    torch.testing.assert_close(losses["decoder"], (rebuilt.mean() + made.mean()).detach())
-    assert torch.equal(model.rng.get_state(), state) == (share == 0)  # at 0 nothing is drawn
+    torch.testing.assert_close(losses["decoder"], (rebuilt.mean() + (pushed if shares[1] else pulled).mean()).detach())
+    assert torch.equal(model.rng.get_state(), state) == (shares == (0, 0))  # at 0 nothing is drawn
 
 
 def test_switched_labels_turn_each_players_push_around():
