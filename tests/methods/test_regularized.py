@@ -70,6 +70,17 @@ def test_where_it_augments(method, augment, want):
 
 
 @each_method
+def test_its_policy_p_and_erased_share_are_the_configurations(method):
+    torch.manual_seed(0)
+    model = build(method, "group", augment="real", augment_policy="flip", augment_p=1.0)
+    x = data(model)
+    assert torch.equal(model.shown(x, "real"), x.flip(3))
+    erasing = {"augment_policy": "erase", "augment_p": 1.0, "augment_erase": (0.4, 0.4)}
+    gone = build(method, "group", augment="real", **erasing).shown(x + 1, "real") == 0
+    assert gone.double().mean((1, 2, 3)).min() > 0.3
+
+
+@each_method
 def test_a_warm_up_augments_its_images_too(method):
     model, drawn = marked(method, "real", warmup=0.5)
     x = data(model)
