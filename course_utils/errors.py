@@ -21,3 +21,9 @@ def reject(argument: str, given: object, allowed: object, remedy: str = "") -> C
     near = difflib.get_close_matches(str(given), options or [], n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return CourseError(f"{argument}: got {given!r}, allowed: {listed}.{hint}{' ' + remedy if remedy else ''}")
+
+
+def check_seed(seed: int) -> None:
+    """CourseError for a number that no generator of torch takes as its seed, or that reads otherwise than it was written."""
+    if not 0 <= seed < 2**63:
+        raise reject("seed", seed, "a whole number from 0 to 2^63 - 1")

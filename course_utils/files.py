@@ -18,8 +18,12 @@ from .errors import CourseError
 def atomic(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place if the block succeeds, delete it if not.
 
-    A reader sees the old file or the new one, whole. A full disk becomes a CourseError that names the file."""
+    A reader sees the old file or the new one, whole; a link still points where it did. CourseError for a full disk, and for a
+    device or a pipe, in whose place the rename would put a file."""
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise CourseError(f"{path}: is a device or a pipe, and cannot be written whole or not at all. Give a file's name.")
+    path = Path(os.path.realpath(path))
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,20 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path, monkeypatch, cod
     assert path.read_text(encoding="utf-8") == "old" and listing(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a named pipe, and links")
+def test_a_device_stays_one_and_a_link_still_points_where_it_did(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CourseError, match="pipe: is a device or a pipe.*Give a file's name"):
+        files.write_text(tmp_path / "pipe", "new")
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.txt")  # where nothing is yet
+    for text in ("new", "newer"):
+        files.write_text(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "a.txt").read_text(encoding="utf-8") == text
+    assert listing(tmp_path) == ["link", "pipe", "there"] and listing(tmp_path / "there") == ["a.txt"]
+
+
 def test_other_errors_of_the_system_are_not_called_a_full_disk(tmp_path):
     with pytest.raises(PermissionError), files.atomic(tmp_path / "a") as _:
         raise PermissionError("no")

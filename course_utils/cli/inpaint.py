@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ..errors import CourseError, reject
+from ..errors import CourseError, check_seed, reject
 from .common import (
     A_CHECKPOINT,
     Device,
@@ -74,6 +74,7 @@ def inpaint(
     """
     at_least("n", n, 1)
     at_least("first", first, 0)
+    check_seed(seed)
     check_out(json, "json")
     opened = _open([checkpoint, *against], device)
     label, model = next(iter(opened.items()))

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from ..errors import reject
+from ..errors import check_seed, reject
 from . import pictures
 from .common import (
     Checkpoint,
@@ -50,6 +50,7 @@ def generate(
     """
     at_least("n", n, 1)
     at_least("truncation", truncation, 0)
+    check_seed(seed)
     opened = open_checkpoint(checkpoint, device)
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same codes on every device
     parts = []

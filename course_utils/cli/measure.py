@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tyro
 from tqdm.auto import tqdm
 
-from ..errors import CourseError, reject
+from ..errors import CourseError, check_seed, reject
 from . import legacy
 from .common import (
     Checkpoint,
@@ -68,6 +68,7 @@ def evaluate(
         out: a JSON file to write the measures to
     """
     at_least("batch_size", 500 if batch_size is None else batch_size, 1)
+    check_seed(seed)
     check_out(out)
     if not metrics and (samples is not None or inception_weights is not None):
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from ..errors import reject
+from ..errors import check_seed, reject
 from .common import (
     Checkpoint,
     Dataset,
@@ -66,6 +66,7 @@ def overfitting(
     from ..files import write_json
 
     at_least("samples", samples, 1)
+    check_seed(seed)
     check_out(out)
     opened = open_checkpoint(checkpoint, device)
     train, held_out = (open_images(opened, dataset, split, size) for split in ("train", "test"))

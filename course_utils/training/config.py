@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import reject
+from ..errors import check_seed, reject
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 PRECISIONS = ("auto", "32", "bf16", "fp16")
@@ -72,6 +72,7 @@ class RunConfig:
         for name in ("epochs", "weight_decay", "grad_clip", "eval_every", "checkpoint_every", "lr_steps"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise reject(name, getattr(self, name), "0 or more")
+        check_seed(self.seed)
         if self.steps < 1 and not self.epochs:
             raise reject("steps", self.steps, "1 or more", "Or give --epochs.")
         if not 0 < self.lr < math.inf:

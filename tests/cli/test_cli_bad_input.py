@@ -91,6 +91,8 @@ class TestNumbers:
             ("--likelihood", "poisson", "likelihood"),
             ("--devices", 0, "devices"),
             ("--name", "../up", "name"),
+            ("--seed", -1, "seed"),
+            ("--seed", 2**63, "seed"),
         ],
     )
     def test_of_training(self, refused, quick, flag, value, name):
@@ -109,6 +111,10 @@ class TestNumbers:
         refused("traverse", trained, "--dims", "0,3", says=["dims: got '0,3'", "0 to 2"])
         refused("traverse", trained, "--dims", "first", says=["dims: got 'first'"])
         refused("evaluate", trained, "--batch-size", 0, says=["batch_size"])
+
+    def test_of_seeds(self, refused, trained):
+        for command in (["generate"], ["evaluate"], ["inpaint", "noto-emoji", "--checkpoint"], ["overfitting"]):
+            refused(*command, trained, "--seed", 2**64, says=["seed: got 18446744073709551616", "2^63 - 1"])
 
     def test_of_metrics(self, refused, trained, pointwise, tmp_path, monkeypatch):
         monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
