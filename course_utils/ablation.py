@@ -217,7 +217,8 @@ def measure_runs(folder: Path, path: Path, say=print) -> dict:
     say: told a line of each. CourseError if there is no finished run, before anything is measured or written."""
     found = {name: run for name in names() if (run := opened(name, folder))}
     if not found:
-        raise reject("runs", str(folder), f"a folder with finished runs, such as {names()[0]}/model.safetensors", "course train.")
+        raise reject("runs", str(folder), f"a folder with finished runs, such as {names()[0]}/model.safetensors",
+                     f"`course train --recipe {names()[0]}` makes one.")
     if path.is_file():
         read(path)  # refuse a record of other settings before images are read
     train, held_out, network, facts = measured_on()

@@ -64,9 +64,10 @@ def _shown(record: dict) -> str:
     notes = [
         f"± standard deviation over {len(settings['seeds'])} draws of {settings['samples']:,} samples of one run. train and "
         f"held-out: {held_out} images each.",
-        "seeds apart: how far two runs that differ in their seed alone are apart. A smaller difference says nothing.",
         f"Memorization without the {twins} held-out images that are a training image's mirror image.",
     ]
+    if record_of.between_seeds(record):
+        notes.append("seeds apart: how far two runs are apart that differ in their seed alone. A smaller difference is none.")
     if len(budgets) > 1:
         notes.append(f"NOT equal budgets: runs of {', '.join(f'{steps:,}' for steps in sorted(budgets))} steps.")
     if lacking := record_of.missing(record):
