@@ -251,3 +251,28 @@ def test_every_recipe_has_words_of_its_own():
     words = [ablation.label(name) for name in ablation.names()]
     assert len(words) == 10 and len(set(words)) == 8 and ablation.label(f"{PREFIX}_augment_s1") == "augment everywhere"
     assert set(ablation.LABELS) == {name.removeprefix(PREFIX) for name in ablation.names() if not name.endswith("_s1")}
+
+
+class TestTheShippedRecord:
+    def test_it_is_of_the_recorded_runs_with_equal_budgets(self):
+        record, shipped = ablation.read(), checkpoints.manifest()
+        rows = {row["recipe"]: row for row in record["runs"]}
+        assert set(rows) == {name for name in ablation.names() if name in shipped}
+        assert {row["steps"] for row in rows.values()} == {recipes.RECIPES[PREFIX].run.steps}
+        for name, row in rows.items():
+            assert (row["seed"], row["samples"]) == (shipped[name]["seed"], ablation.SAMPLES)
+            assert row["values"]["sse_held_out"] == pytest.approx(shipped[name]["metrics"]["sse"], rel=1e-3)
+            if shipped[name]["file"]:
+                assert row["weights_sha256"] == tensors.digest(checkpoints.load(name).state_dict(), {})
+
+    def test_measured_again_it_says_the_same(self):
+        train, held_out, _, facts = ablation.measured_on()
+        record, model = ablation.read(), checkpoints.load(PREFIX)
+        assert {**record["data"], "real": 0} == {**facts, "real": 0}
+        assert record["data"]["real"] == pytest.approx(facts["real"], rel=0.02, abs=1e-4)
+        [values] = [row["values"] for row in record["runs"] if row["recipe"] == PREFIX]
+        part, _ = ablation.equal_part(train, held_out)
+        assert values["sse_train"] == pytest.approx(evaluate(model, part)["sse"], rel=1e-3)
+        gaps = real_fake_gaps(model, train, held_out, samples=record["settings"]["samples"], seed=0)["values"]
+        assert values["gap_unseen"][0] == pytest.approx(gaps["gap_unseen"], abs=1e-3)
+        assert values["kl_fake"][0] == pytest.approx(gaps["kl_fake"], rel=1e-2)
