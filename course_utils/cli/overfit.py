@@ -87,7 +87,7 @@ def _measured(opened: Opened, train, held_out, features, settings: dict, k: int)
         raise reject("k", k, f"from 1 to {len(train)}, the number of training images")
     device = opened.model.device
     networks = {name: None if name == "pixels" else feature_network(name, device=device) for name in dict.fromkeys(features)}
-    measured = {name: measure_memorization(opened.model, train, held_out, network=network, k=k, **settings)
+    measured = {name: measure_memorization(opened.model, train, held_out, network=network, k=k, progress=True, **settings)
                 for name, network in networks.items()}  # fmt: skip
     gaps = real_fake_gaps(opened.model, train, held_out, **settings) if opened.model.has_encoder else None
     return {"memorization": measured, "encoder": gaps}

@@ -6,10 +6,12 @@ in blocks and in float64: the memory is BLOCK times the number of images, never 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..errors import reject
 from .frechet import check_features
@@ -28,19 +30,22 @@ def distance_blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
         yield rows, torch.cdist(x[rows], y, compute_mode="use_mm_for_euclid_dist")
 
 
-def nearest(x: Tensor, y: Tensor, k: int = 1, *, itself: bool = True) -> tuple[Tensor, Tensor]:
+def nearest(x: Tensor, y: Tensor, k: int = 1, *, itself: bool = True, label: str = "") -> tuple[Tensor, Tensor]:
     """The k rows of y nearest to each row of x: distances (N, k), ascending, and indices (N, k).
 
-    itself: False where x and y are one set, and a row shall not find itself."""
+    itself: False where x and y are one set, and a row shall not find itself. label: of a progress bar; without one there is
+    none."""
     if not 1 <= k <= len(y) - (not itself):
         remedy = "There must be that many others." if not itself else ""
         raise reject("k", k, f"from 1 to {len(y) - (not itself)}", remedy)
     found = []
-    for rows, distances in distance_blocks(x, y):
-        if not itself:
-            index = torch.arange(rows.start, rows.stop)
-            distances[index - rows.start, index] = torch.inf
-        found.append(distances.topk(k, dim=1, largest=False))
+    with tqdm(total=len(x), desc=label, unit="image", disable=not label, file=sys.stderr, mininterval=0.5) as shown:
+        for rows, distances in distance_blocks(x, y):
+            if not itself:
+                index = torch.arange(rows.start, rows.stop)
+                distances[index - rows.start, index] = torch.inf
+            found.append(distances.topk(k, dim=1, largest=False))
+            shown.update(len(distances))
     return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 

@@ -23,20 +23,21 @@ from .samples import generate
 NEIGHBORHOOD = 50
 
 
-def distances_to_training(x: Tensor, train: Tensor, k: int = NEIGHBORHOOD) -> tuple[Tensor, Tensor]:
+def distances_to_training(x: Tensor, train: Tensor, k: int = NEIGHBORHOOD, *, label: str = "") -> tuple[Tensor, Tensor]:
     """How near each row of x (N, D) comes to a row of train (M, D): absolute (N,) and relative (N,), in float64.
 
     absolute: Euclidean distance to the nearest. relative: that over the mean distance to the k nearest, in [0, 1]: 0 for a
     copy, near 1 for an image that is about as far from many. A blurred image is nearer to all images than a sharp one, and
-    relatively it is not. After Carlini et al., arXiv 2301.13188, whose k is 50 as well; they divide by half of the mean."""
-    found = nearest(x, train, k)[0]  # (N, k)
+    relatively it is not. After Carlini et al., arXiv 2301.13188, whose k is 50 as well; they divide by half of the mean.
+    label: of a progress bar, if there shall be one."""
+    found = nearest(x, train, k, label=label)[0]  # (N, k)
     mean = found.mean(1)
     first = found[:, 0].contiguous()
     return first, torch.where(mean > 0, first / mean.clamp_min(1e-300), 0.0)
 
 
 def memorization(
-    samples: Tensor, train: Tensor, held_out: Tensor, *, k: int = NEIGHBORHOOD, share: float = 0.05
+    samples: Tensor, train: Tensor, held_out: Tensor, *, k: int = NEIGHBORHOOD, share: float = 0.05, progress: bool = False
 ) -> dict[str, float]:
     """Do samples (N, D) copy training images (M, D) more than held-out images (L, D) by chance do? Rows are features, or pixels.
 
@@ -53,8 +54,9 @@ def memorization(
     if not 0 < share < 1:
         raise reject("share", share, "more than 0 and less than 1", "It is the share of held-out images that count as copies.")
     found = {}
-    pairs = zip(distances_to_training(samples, train, k), distances_to_training(held_out, train, k), strict=True)
-    for suffix, (fake, real) in zip(("", "_relative"), pairs, strict=True):
+    sets = {"samples' neighbors": samples, "held-out images' neighbors": held_out}
+    distances = [distances_to_training(rows, train, k, label=label * progress) for label, rows in sets.items()]
+    for suffix, fake, real in zip(("", "_relative"), *distances, strict=True):
         found[f"nearer{suffix}"] = probability_less(fake, real)
         found[f"ratio{suffix}"] = (fake.median() / real.median().clamp_min(1e-300)).item()
         found[f"copies{suffix}"] = (fake < real.quantile(share)).double().mean().item()
@@ -79,18 +81,20 @@ def measure_memorization(
     seed: int = 0,
     batch_size: int = 250,
     k: int = NEIGHBORHOOD,
+    progress: bool = False,
 ) -> dict:
     """`memorization` of images drawn from a model's prior: a record for JSON, its figures under "values".
 
-    network: whose features are compared; None: pixels in [0, 1]. CourseError for a model without a prior and for images that
-    do not fit."""
+    network: whose features are compared; None: pixels in [0, 1]. progress: bars of the search. CourseError for a model without
+    a prior and for images that do not fit."""
     _check(model, train, held_out, samples)
 
     def features(batches: Iterable[Tensor]) -> Tensor:
         return torch.cat([(network.extract(x) if network else x.flatten(1)).cpu() for x in batches])
 
     drawn = features(_drawn(model, samples, seed, batch_size))
-    values = memorization(drawn, features(_batches(train, batch_size)), features(_batches(held_out, batch_size)), k=k)
+    real = [features(_batches(images, batch_size)) for images in (train, held_out)]
+    values = memorization(drawn, *real, k=k, progress=progress)
     space = {"features": network.name, "weights_sha256": network.sha256} if network else {"features": "pixels"}
     return {"values": values, **space, "k": k, "samples": samples, "seed": seed, **_facts(train, held_out)}
 

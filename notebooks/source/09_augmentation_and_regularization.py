@@ -619,15 +619,15 @@ figures.metric_table(rows, digits=3, caption=f"Means over {len(record['settings'
 # published settings and are compared step by step, at equal steps, by a distance in the features of our own classifier:
 
 # %% tags=["figure"]
-# TODO-RUN: the names of the two CIFAR-10 recipes; the `if` goes when both are recorded
 CIFAR = {"without": "soft_intro_vae_cifar10", "(iii) everywhere": "soft_intro_vae_cifar10_augment"}
-shipped = checkpoints.manifest()
-if all(name in shipped for name in CIFAR.values()):
-    figures.show(scores_over_steps({label: [checkpoints.curves(name)] for label, name in CIFAR.items()}, "fd_cifar", title="CIFAR-10, the recorded runs"))
-    rows = [{"run": label} | {key: shipped[name].get(key) for key in ("device", "steps", "images_per_second", "minutes")} for label, name in CIFAR.items()]
-    for row in rows:
-        row["hours for 1,000 epochs at this speed"] = 1000 * 50_000 / row["images_per_second"] / 3600
-    print(figures.metric_table(rows, caption="What they took"))
+figures.show(scores_over_steps({label: [checkpoints.curves(name)] for label, name in CIFAR.items()}, "fd_cifar", title="CIFAR-10, the recorded runs"))
+image_rows({label: snapshots.obtain_samples(name)[:12] for label, name in CIFAR.items()}, title="Samples, where the recorded runs end")
+
+# %%
+steps = {name: checkpoints.entry(name)["steps"] for name in CIFAR.values()}
+for label, name in CIFAR.items():
+    epochs = steps[name] * recipes.get(name).run.batch_size / 50_000
+    print(f"{label:16s} {steps[name]:,} steps: {epochs:.1f} epochs, {epochs / 1000:.2%} of the published 1,000")
 
 # %% [markdown]
 # TODO-RUN: do the curves cross, and where, or a plain statement that they do not within these steps; what share of the published 1,000 epochs this is.
