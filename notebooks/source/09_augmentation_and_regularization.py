@@ -57,7 +57,8 @@ plain, augmented = models.values()
 figures.samples(models, 12, columns=12, title="Noise, decoded")
 
 # %% [markdown]
-# TODO-RUN: which row shows more emoji, in a sentence or two.
+# Neither row shows emoji that one could name. But the first is torn into stripes and dots, and in the second shapes hold together: with good
+# will one sees a boat or a bell.
 #
 # In Soft-IntroVAE the encoder is the judge: a small KL means "real", a large one "the decoder's work". It had few pictures to learn that
 # from. What does it think of emoji that it has *never* seen?
@@ -95,7 +96,9 @@ figures.metric_table([{"model": name} | {words: values[key] for key, words in PA
 # Read the last column. 0: nothing is known by heart. Where it comes near the first column, an image that the encoder has not seen is to it
 # as good as a fake.
 #
-# TODO-RUN: what the three columns show, for both models.
+# The shipped model without augmentation tells its training emoji from samples easily, and new emoji hardly. Nearly all that its encoder knows of
+# emoji it knows by heart. With augmentation the last column is a third of that, and *new* emoji are told from samples a little better.
+# Less is known by heart, but not nothing.
 #
 # When did it happen? The recorded runs, step by step. Lines are batches of the training, as the encoder is shown them in train mode. Dots
 # are held-out images and new samples, in eval mode, by the averaged weights, which lag behind at first:
@@ -106,9 +109,10 @@ regularization.gap_over_time({name: checkpoints.curves(run) for name, run in RUN
 
 # %% [markdown]
 # Compare the line of real images, training, with the dots of real images, held-out. As long as they run together nothing is known by heart.
-# (In the second run the line stays above, for another reason: it is of augmented images, which are harder to read.)
-#
-# TODO-RUN: where they part in the first run, and what the second one shows.
+# In the first run they part at some 3,000 steps: training images get ever easier for the encoder, held-out ones ever harder, like samples.
+# The gap of the training grows and grows, that of held-out emoji does not. In the second run they run
+# together up to some 5,000 steps, and part slowly then. (Its line is of augmented images, which are harder to read. As they are, training
+# images would lie lower.)
 #
 # ## By heart, on a line
 #
@@ -691,7 +695,12 @@ figures.metric_table(rows, best=best, digits=3, caption=f"Error of a missing pix
 # Such a model needs several passes, or a hole that does not look like anything (the mean color). (`course inpaint noto-emoji --checkpoint
 # NAME` does the same from the command line.)
 #
-# TODO-RUN: how much of that augmentation has taken away, on one pass; and whether anything beats the mean color.
+# The augmented one has met black rectangles, and has learned that they hide something: its first pass is already better than the mean color, and
+# a second and third add nothing to it. Without augmentation three passes from black are not enough for that.
+#
+# Now the last column, where the hole starts from the mean color. All three models beat it there, and the VAE is as good as the augmented one.
+# So this is above all what augmentation has taught here: *what a hole looks like*. Scattered pixels say the same. There is enough around
+# each of them, every model beats the mean color, and the VAE, which rebuilds best (below), fills best.
 #
 # ## The same questions as ever
 #
