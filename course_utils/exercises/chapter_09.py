@@ -140,7 +140,7 @@ class _Encoder(nn.Module):
     points=3,
     difficulty=2,
     hints=[
-        "What does kornia's module do with `.eval()`? Try it alone: `augmentation.eval()(x)`.",
+        "What does kornia's module do with `.eval()`? Try it alone: `RandomErasing(p=1.0).eval()(some)`.",
         "Every module has a flag that `.train()` and `.eval()` set: `self.training`. Who reads it here?",
     ],
 )
@@ -305,7 +305,7 @@ def _kls(fresh, real: float, fake: float, batch: int):
     difficulty=2,
     hints=[
         "The gap: `(fake - real) / (fake + real)` of the two *means*. It is in no unit.",
-        "The step has one size: the batch's share of `images`. Only its sign depends on the gap.",
+        "The step has one size: the batch's share of `images`. Only whether it goes up or down depends on the gap.",
         "Keep p in [0, 0.8] after the step, whichever way it goes.",
     ],
 )
