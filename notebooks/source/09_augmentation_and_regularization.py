@@ -168,9 +168,8 @@ figures.metric_table([line_row(name, *game) for name, game in games.items()], di
 
 # %% [markdown]
 # With many points the KL is flat wherever real points lie. With six it dips *at the six*, and new points from the same Gaussian are judged
-# to be far from the data. The decoder does what it is told to: it goes where the judge is content, and that is at
-# those six. So its samples lie much nearer to them than new real points do. Nothing is wrong with the loss. *On these six points*,
-# the judge is right.
+# to be far from the data. The decoder does what it is told to: it goes where the judge is content, and that is at those six. So its samples
+# lie much nearer to them than new real points do. Nothing is wrong with the loss. *On these six points*, the judge is right.
 #
 # A judge that learns few pictures by heart is an old problem of GANs (Karras et al. 2020; S. Zhao et al. 2020). The encoder of a
 # Soft-IntroVAE has it, too. The cure is the same: make it hard to learn by heart.
