@@ -65,6 +65,7 @@ class GAN(Trainable, LatentModel):
         self.generator, self.data_range = nets.generator, nets.data_range
         self.critic = normalize_spectrum(nets.critic) if config.spectral_norm else nets.critic
         self.game = LOSSES[config.loss]
+        self.second_derivatives = self.game.penalized or config.r1_weight > 0
         self.batches_per_step = config.n_critic or self.game.critic_steps
 
     def lr_factor(self, player):

@@ -25,6 +25,7 @@ class Trainable(Model):
 
     players: tuple[str, ...] = ("model",)
     supervised = False  # whether step and evaluation_terms are given the labels (B,) as well
+    second_derivatives = False  # whether a loss holds a gradient, so that training differentiates twice
     batches_per_step = 1  # batches of real images in one step's x, which holds them one after the other
 
     # Set by the loop.

@@ -46,7 +46,7 @@ class RunConfig:
     channels_last: bool = True
     """keep images as (B, H, W, C) in memory: faster convolutions"""
     compile: bool = False
-    """torch.compile the networks: pays off in long runs on a GPU"""
+    """torch.compile the networks: pays off in long runs on a GPU. Not for losses with a penalty on slopes"""
     accelerator: str = "auto"
     """auto, cpu, cuda or mps"""
     devices: int = 1

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch._functorch import config as aot_config
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -109,6 +111,9 @@ class Run:
         if config.batch_size % fabric.world_size:
             raise reject("batch_size", config.batch_size, f"a multiple of the {fabric.world_size} processes")
         self.chief = fabric.is_global_zero
+        if config.compile and model.second_derivatives:
+            remedy = "Leave --compile out; the other losses, without r1_weight, can be compiled."
+            raise reject("compile", True, "False for a loss with a penalty on slopes, whose gradient torch.compile lacks", remedy)
         layout = torch.channels_last if config.channels_last and len(model.data_shape) == 3 else torch.preserve_format
         self.model = model.to(device=fabric.device, memory_format=layout)
         for tensor in self.model.state_dict().values():
@@ -155,6 +160,11 @@ class Run:
                 raise CourseError(f"resume: the processes found states at steps {steps}: all must see one {self.out}.")
 
     def go(self) -> FitResult:
+        # A compiled backward gives its buffers away, and two players' updates may share a graph.
+        with aot_config.patch(donated_buffer=False) if self.config.compile else nullcontext():
+            return self._go()
+
+    def _go(self) -> FitResult:
         terms, mark, since = Terms(), time.perf_counter(), self.step
         self.model.rng = torch.Generator(self.fabric.device)
         self.model.train()
@@ -220,7 +230,11 @@ class Run:
         return self.ema.module if self.ema is not None else self.model
 
     def _evaluate(self) -> dict[str, float]:
-        model = self.averaged()
+        # Uncompiled: other modes, batch sizes and counters of batch norm's would each be compiled once more.
+        with torch.compiler.set_stance("force_eager") if self.config.compile else nullcontext():
+            return self._evaluated(self.averaged())
+
+    def _evaluated(self, model: Trainable) -> dict[str, float]:
         model.prepare_evaluation(self.train)
         found = {}
         if self.evaluation is not None:

@@ -8,11 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 from toys import Duel, images, same, tiny_run, tiny_vae, weights
 
-from course_utils import tensors
+from course_utils import methods, tensors
+from course_utils.data import load
 from course_utils.data.image_set import ImageSet
 from course_utils.errors import CourseError
+from course_utils.methods.gan import GANConfig
+from course_utils.methods.soft_intro_vae import SoftIntroVAEConfig
 from course_utils.training import Diverged, RunConfig, evaluate, fit
 from course_utils.training import state as run_state
 from course_utils.training.batches import Batches, mix
@@ -70,6 +74,48 @@ def test_noise_is_a_function_of_seed_step_and_rank(tmp_path):
 def test_mixed_seeds_do_not_collide():
     found = {mix(*numbers) for numbers in itertools.product(range(4), (1, 2), range(500), range(4))}
     assert len(found) == 4 * 2 * 500 * 4 and all(0 <= seed < 2**63 for seed in found)
+
+
+# Compiled networks
+
+
+def uncompiled_and_compiled(tmp_path, monkeypatch, data, **config):
+    """The weights of the same run twice, then the graphs compiled in it: without and with `compile`, on a backend that
+    traces and differentiates as the default one does, and needs no C++ compiler."""
+    compiled = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled(module, backend="aot_eager"))
+    torch.compiler.reset()
+    counters.clear()
+    found = []
+    for on in (False, True):
+        model = methods.build("soft-intro-vae", SoftIntroVAEConfig(latent_dim=2, **config), data.shape, seed=0)
+        options = {"steps": 4, "eval_every": 2, "batch_size": 8, "optimizer": "sgd", "lr": 1e-4, "compile": on}
+        found.append(weights(train(tmp_path / str(on), model, data, evaluation=data, **options).model))
+    return *found, counters["stats"]["unique_graphs"]
+
+
+def test_compiled_players_that_share_a_graph_learn_the_same(tmp_path, monkeypatch):
+    data = load("8-gaussians", "train")
+    plain, fast, graphs = uncompiled_and_compiled(tmp_path, monkeypatch, data, network="mlp", widths=(8,))
+    assert graphs
+    for name, value in plain.items():
+        torch.testing.assert_close(fast[name], value)
+
+
+def test_evaluations_are_not_compiled(tmp_path, monkeypatch):
+    """Batch norm counts the 40 batches its statistics are estimated from; each count would be a graph."""
+    plain, fast, graphs = uncompiled_and_compiled(tmp_path, monkeypatch, images(), widths=(2, 2), warmup=1.0)
+    assert 0 < graphs <= 4  # an encoder and a decoder, in two pieces each where a graph breaks
+    for name, value in plain.items():
+        torch.testing.assert_close(fast[name], value)
+
+
+@pytest.mark.parametrize("changes", [{"loss": "wgan-gp"}, {"loss": "hinge", "r1_weight": 1.0}], ids=str)
+def test_a_penalty_on_slopes_is_not_compiled(tmp_path, changes):
+    model = methods.build("gan", GANConfig(network="mlp", width=8, **changes), (2,), seed=0)
+    with pytest.raises(CourseError, match="compile: got True, allowed: False for a loss with a penalty"):
+        train(tmp_path / "run", model, load("8-gaussians", "train"), compile=True)
+    assert not (tmp_path / "run").exists()
 
 
 # Batches
