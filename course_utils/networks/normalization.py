@@ -49,6 +49,16 @@ class BatchNorm(_BatchNorm):
         return F.batch_norm(x, mean, var, self.weight, self.bias, batch, momentum, self.eps)
 
 
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm over (B, C) or (B, C, H, W) that goes through float32 where torch's own bfloat16 kernels are slow: on a CPU, in
+    channels_last, they take up to four times as long (torch 2.15), and so a step of the emoji recipes 1.3 times."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype != torch.bfloat16:
+            return super().forward(x)
+        return super().forward(x.float()).to(x.dtype)
+
+
 def renormalize(network: nn.Module, norm: str) -> nn.Module:
     """Put this kind of normalization in the place of each BatchNorm of a network, in place; it starts as the identity.
 
@@ -62,7 +72,7 @@ def renormalize(network: nn.Module, norm: str) -> nn.Module:
                 width = child.num_features
                 groups = width // 8 if width % 8 == 0 else 1
                 made = BatchNorm(width, eps=child.eps, momentum=child.momentum) if norm == "batch" else None
-                setattr(module, name, made or nn.GroupNorm(groups, width))
+                setattr(module, name, made or GroupNorm(groups, width))
     return network
 
 

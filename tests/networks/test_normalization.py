@@ -8,7 +8,14 @@ from torch import nn
 
 from course_utils.errors import CourseError
 from course_utils.networks import build_autoencoder
-from course_utils.networks.normalization import BatchNorm, batch_norms, estimate_statistics, renormalize, use_statistics
+from course_utils.networks.normalization import (
+    BatchNorm,
+    GroupNorm,
+    batch_norms,
+    estimate_statistics,
+    renormalize,
+    use_statistics,
+)
 
 
 def pair(name="introspective", widths=(4, 8)):
@@ -85,6 +92,25 @@ def test_every_batch_norm_is_replaced_and_starts_as_it_was(name, norm):
         assert torch.equal(network(x), plain(x))
     else:
         torch.testing.assert_close(network(x)[:1], network(x[:1]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(6, 16), (6, 16, 5, 4)])
+def test_group_norm_is_torchs_in_each_precision(shape, dtype):
+    """On a CPU bfloat16 goes through float32, and comes out as torch's own, but for the last bit of a gradient."""
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 2**-7, "atol": 2**-8}
+    found = []
+    for norm in (GroupNorm(2, 16), nn.GroupNorm(2, 16)):
+        draws = torch.Generator().manual_seed(0)
+        x, slope = (torch.randn(shape, generator=draws).to(dtype) for _ in range(2))
+        layout = torch.channels_last if len(shape) == 4 else torch.contiguous_format
+        x = (2 * x + 1).contiguous(memory_format=layout).requires_grad_()
+        y = norm(x)
+        assert y.dtype == dtype and y.is_contiguous(memory_format=layout)
+        y.backward(slope)
+        found.append((y, x.grad, norm.weight.grad, norm.bias.grad))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, **tolerance)
 
 
 def test_groups_are_of_eight_channels():
