@@ -61,8 +61,7 @@ def inpaint(
         checkpoint: a name of `course checkpoints`, a .safetensors(.xz) file, or a run's folder
         against: other checkpoints that fill the same holes
         mask: a rectangle at a place of its own in each image, or scattered pixels
-        share: of the pixels that are missing, between 0 and 1; 0.1 if not given; a rectangle comes as near to it as whole
-            pixels do
+        share: of the pixels that are missing, between 0 and 1; 0.1 if not given; of a rectangle as nearly as whole pixels allow
         box: the same rectangle in each image, in pixels: its first row and column, and those behind its last ones
         passes: how often to encode and decode
         composite: put the known pixels back after each pass

@@ -74,8 +74,7 @@ def evaluate(
         raise reject("metrics", "none", "names of metrics", "--samples and --inception-weights are for --metrics NAME.")
     opened = open_checkpoint(checkpoint, device, latent=bool(metrics), points=True)
     images = open_images(opened, dataset, split, size)
-    points = len(images.shape) == 1
-    samples = samples if samples is not None else 20_000 if points else 10_000
+    samples = samples if samples is not None else 20_000 if len(images.shape) == 1 else 10_000
     if legacy_train_mode_bn:
         legacy.check(opened, images, metrics, samples, batch_size)
     settings = {"samples": samples, "seed": seed, "batch_size": batch_size or 500, "inception_weights": inception_weights}

@@ -113,6 +113,13 @@ def test_group_norm_is_torchs_in_each_precision(shape, dtype):
         torch.testing.assert_close(ours, theirs, **tolerance)
 
 
+def test_group_norm_computes_in_float32_on_a_cpu(monkeypatch):
+    seen, theirs = [], nn.functional.group_norm
+    monkeypatch.setattr(nn.functional, "group_norm", lambda x, *rest: seen.append(x.dtype) or theirs(x, *rest))
+    GroupNorm(2, 16)(torch.zeros(1, 16, 2, 2, dtype=torch.bfloat16))
+    assert seen == [torch.float32]
+
+
 def test_groups_are_of_eight_channels():
     network = nn.Sequential(nn.BatchNorm2d(32), nn.BatchNorm2d(8), nn.BatchNorm2d(12))
     assert [m.num_groups for m in renormalize(network, "group")] == [4, 1, 1]
