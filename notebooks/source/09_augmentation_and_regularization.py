@@ -629,8 +629,8 @@ figures.metric_table(rows, digits=3, caption=f"Means over {len(record['settings'
 # *judge* that knows by heart; the decoder does not copy.
 #
 # Held against the longer row of this ruler, `fd_cifar` is lower with each of them, by twice its length at least. So is the held-out error, but
-# for (i), which rebuilds worse than nothing at all. And the gap to unseen falls from 0.56 to less than 0.2 where $p$ is 0.5, and to 0.4 with an
-# adaptive $p$ and with dropout.
+# for (i), which rebuilds worse than the model without anything. And the gap to unseen falls from 0.56 to less than 0.2 where $p$ is 0.5, and
+# to 0.4 with an adaptive $p$ and with dropout.
 #
 # - The lowest `fd_cifar` has (i), the model with the black borders.
 # - Dropout, a tenth in two layers of the encoder, scores like (iii), and its encoder still knows far more by heart. So the gap is one symptom,
@@ -662,9 +662,8 @@ figures.metric_table(rows, digits=3, caption="Held-out emoji, at the evaluations
 # %% [markdown]
 # Without anything the model is at its best after 4,000 to 6,000 steps, and there it is nearly as good as the others: its `fd_cifar` is 22 to 24,
 # where they come to 20 to 23, and its error is as low as theirs. Then it learns by heart, and its pictures get worse, too. So much of what is
-# gained at the end is that a model *does not get worse*. Who stops in
-# time gains less by regularizing. But to know when one needs images that are held back, and a score that has chosen where to stop says
-# nothing of *unseen* images any more.
+# gained at the end is that a model *does not get worse*. Who stops in time gains less by regularizing. But to know when one needs images that
+# are held back, and a score that has chosen where to stop says nothing of *unseen* images any more.
 #
 # ## At full size: CIFAR-10
 #
