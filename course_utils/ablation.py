@@ -36,9 +36,9 @@ SAMPLES, SEEDS, NEIGHBORS = 2000, (0, 1, 2), 50
 TWIN = 0.05  # of the pixels' range, root mean square: between the farthest twin, 0.035, and the next nearest picture, 0.072
 LABELS = {
     "": "nothing",
-    "_augment-real": "augment real images",
-    "_augment-encoder": "augment in encoder's step",
-    "_augment": "augment everywhere",
+    "_augment-real": "(i) augment real images",
+    "_augment-encoder": "(ii) augment in encoder's step",
+    "_augment": "(iii) augment everywhere",
     "_augment-adaptive": "augment, adaptive p",
     "_dropout": "dropout",
     "_noise": "layer noise",

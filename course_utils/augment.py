@@ -18,7 +18,7 @@ from .errors import CourseError, reject
 # What a policy is made of; one that has several joins them by +, in the order in which they act.
 OPERATIONS = {
     "translate": "moved by up to an eighth of the width and of the height",
-    "erase": "a rectangle erased, 0.3 to 3.3 times as high as wide, of a share of the area drawn from `erase`",
+    "erase": "a rectangle erased, 0.3 to 3.3 times as high as wide, of up to half of the area",
     "flip": "mirrored left to right",
     "color": "brighter or darker, and of more or less contrast and saturation",
     "cutout": "a square of half the side erased",

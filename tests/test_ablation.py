@@ -128,9 +128,9 @@ class TestMeasures:
     def test_the_spread_and_what_a_training_seed_changes(self):
         assert ablation.spread(3.0) == (3.0, 0.0) and ablation.spread([1.0, 2.0, 3.0]) == (2.0, 1.0)
         apart = ablation.between_seeds(record())
-        assert list(apart) == ["nothing", "augment everywhere"]  # those with two seeds
+        assert list(apart) == ["nothing", "(iii) augment everywhere"]  # those with two seeds
         order = [ablation.names().index(f"{PREFIX}{suffix}") for suffix in ("", "_s1", "_augment", "_augment_s1")]
-        for name, number in (("nothing", order[1] - order[0]), ("augment everywhere", order[3] - order[2])):
+        for name, number in (("nothing", order[1] - order[0]), ("(iii) augment everywhere", order[3] - order[2])):
             assert apart[name]["sse_held_out"] == apart[name]["fd_cifar_train"] == pytest.approx(number)
             assert apart[name]["nearer_cifar"] == pytest.approx(number / 100)
 
@@ -249,7 +249,7 @@ class TestRecord:
 
 def test_every_recipe_has_words_of_its_own():
     words = [ablation.label(name) for name in ablation.names()]
-    assert len(words) == 10 and len(set(words)) == 8 and ablation.label(f"{PREFIX}_augment_s1") == "augment everywhere"
+    assert len(words) == 10 and len(set(words)) == 8 and ablation.label(f"{PREFIX}_augment_s1") == "(iii) augment everywhere"
     assert set(ablation.LABELS) == {name.removeprefix(PREFIX) for name in ablation.names() if not name.endswith("_s1")}
 
 

@@ -46,18 +46,20 @@ def test_every_run_is_a_dot_on_the_line_of_its_regularizer():
             mean, deviation = recorded.spread(values[key])
             assert (value, place, half) == (pytest.approx(mean), line, pytest.approx(deviation))
     assert dashed(left) == [2.5, 3.5] and dashed(right) == [0.5]
-    for words in ("nothing 5 and 6; augment real images 7;", "real images in the samples' place 3.5", "without memory 0.5"):
+    for words in ("nothing 5 and 6; (i) augment real images 7;", "without memory 0.5"):
         assert words in figure.course_alt
+    assert "real held-out images 3.5" in figure.course_alt and "real training images 2.5" in figure.course_alt
 
 
-def test_two_seeds_lie_side_by_side_and_the_band_is_between_those_of_nothing():
+def test_two_seeds_lie_side_by_side_and_the_band_is_as_wide_as_two_seeds_are_apart_on_either_side_of_nothing():
     figure = regularization.ablation(record())
     heights = [y for container in figure.axes[0].containers for y in container.lines[0].get_ydata()]
     assert len(set(heights)) == 10  # for both kinds of dots the same ten
     band = figure.axes[0].patches[0].get_extents().transformed(figure.axes[0].transData.inverted())
-    assert (band.x0, band.x1) == (pytest.approx(5), pytest.approx(6))
-    alone = regularization.ablation(record(f"{recorded.PREFIX}_s1"))
-    assert not alone.axes[0].patches and len(dots(alone.axes[0], HELD_OUT)) == 9
+    apart = max(values["fd_cifar_held_out"] for values in recorded.between_seeds(record()).values())
+    assert apart > 0 and (band.x0, band.x1) == (pytest.approx(5.5 - apart), pytest.approx(5.5 + apart))
+    alone = regularization.ablation(record(f"{recorded.PREFIX}_s1", f"{recorded.PREFIX}_augment_s1"))
+    assert not alone.axes[0].patches and len(dots(alone.axes[0], HELD_OUT)) == 8
 
 
 def test_hollow_dots_are_of_training_images_where_there_are_such():
@@ -96,7 +98,7 @@ def test_the_gap_is_that_of_each_row_that_has_both():
     figure = regularization.gap_over_time({"A": RUN, "B": RUN | {"kl_fake": RUN["kl_real"]}}, title="Two runs")
     above, other, below, zero = figure.axes
     assert lines(above)["real images, training"] == (STEPS.tolist(), [4, 3, 2, 1])
-    assert lines(above)["samples, held-out"] == ([20, 40], [4, 15]) and lines(above)["real images, held-out"][1] == [4, 5]
+    assert lines(above)["samples, eval mode"] == ([20, 40], [4, 15]) and lines(above)["real images, held-out"][1] == [4, 5]
     assert lines(below)["gap, training"][1] == pytest.approx([0, 0.25, 0.5, 0.75])
     assert lines(below)["gap, held-out"] == ([20, 40], pytest.approx([0, 0.5]))
     assert lines(zero)["gap, training"][1] == [0, 0, 0, 0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..ablation import label, spread
+from ..ablation import between_seeds, label, spread
 from ..errors import reject
 from .curves import array
 from .style import COLORS, FAINT, INK, MUTED, CourseFigure, new_figure, styled, with_alt
@@ -14,8 +14,8 @@ from .style import COLORS, FAINT, INK, MUTED, CourseFigure, new_figure, styled, 
 HELD_OUT, TRAIN = COLORS["blue"], COLORS["orange"]
 REAL, FAKE = COLORS["blue"], COLORS["orange"]
 CURVES = {
-    "training": ("kl_real", "kl_fake", {"lw": 1.5}),
-    "held-out": ("val_kl", "val_kl_fake", {"marker": "o", "ms": 4, "lw": 0.8, "ls": ":"}),
+    "training": ("kl_real", "kl_fake", "training", {"lw": 1.5}),
+    "held-out": ("val_kl", "val_kl_fake", "eval mode", {"marker": "o", "ms": 4, "lw": 0.8, "ls": ":"}),
 }
 # Of each measure: the title of its panel, and what it is for a model without memory.
 MEASURES = {
@@ -41,8 +41,8 @@ def ablation(
     """A line for each regularizer, a panel for each measure, a dot for each training seed, with the spread over draws of samples.
 
     record: as `course_utils.ablation.read` gives it. A measure that is there of training images as well has hollow dots for
-    these. The band is what the runs without a regularizer span: within it a difference may be the seed's. measures: one to
-    three of `MEASURES`."""
+    these. The band reaches from the mean without a regularizer as far as any two seeds of one setting are apart: within it a
+    difference may be the seed's. measures: one to three of `MEASURES`."""
     unknown = [name for name in measures if name not in MEASURES]
     if unknown or not 1 <= len(measures) <= 3:
         raise reject("measures", unknown or tuple(measures), MEASURES, "One to three of these.")
@@ -54,7 +54,8 @@ def ablation(
     figure, facts = new_figure(height=170 + 30 * len(lines)), []
     panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for axes, measure in zip(panels, measures, strict=True):
-        found = _panel(axes, lines, measure, record["data"]["real"])
+        apart = max((values[measure] for values in between_seeds(record).values()), default=0.0)
+        found = _panel(axes, lines, measure, record["data"]["real"], apart)
         facts.append(f"{MEASURES[measure][0]}: {'; '.join(found)}")
     panels[0].set_yticks(range(len(lines)), list(lines), size=9, color=INK)
     panels[0].set_ylim(len(lines) - 0.5, -0.5)
@@ -64,8 +65,8 @@ def ablation(
     return with_alt(figure, f"{title}, a dot for each training seed. {'. '.join(facts)}.")
 
 
-def _panel(axes, lines: Mapping[str, Sequence[Mapping]], measure: str, real: Mapping[str, float]) -> list[str]:
-    """One measure of all regularizers; says the value of each run."""
+def _panel(axes, lines: Mapping[str, Sequence[Mapping]], measure: str, real: Mapping[str, float], apart: float) -> list[str]:
+    """One measure of all regularizers; says the value of each run. apart: how far two seeds of one setting are apart."""
     of_train, facts = measure.replace("_held_out", "_train"), []
     kinds = [(measure, INK, INK)]
     if _legend(measure):
@@ -77,15 +78,16 @@ def _panel(axes, lines: Mapping[str, Sequence[Mapping]], measure: str, real: Map
             axes.errorbar(means, place + np.array(offsets), xerr=spreads, fmt="o", ms=6, mec=edge, mfc=inside, mew=1.4,
                           ecolor=edge, elinewidth=1.4, zorder=3, label=None if place else _legend(key))  # fmt: skip
             facts += [f"{name} {' and '.join(f'{mean:.3g}' for mean in means)}"] if key == measure else []
-    base = [spread(values[measure])[0] for values in next(iter(lines.values()))]
-    if len(base) > 1:
-        axes.axvspan(min(base), max(base), color=FAINT, lw=0, zorder=0, label=f"between two seeds of {next(iter(lines))!r}")
+    base = np.mean([spread(values[measure])[0] for values in next(iter(lines.values()))])
+    if apart:
+        words = f"two seeds' difference, around {next(iter(lines))!r}"
+        axes.axvspan(base - apart, base + apart, color=FAINT, lw=0, zorder=0, label=words)
     title, without_memory = MEASURES[measure]
-    references = [(real.get(key), edge, "real images in the samples' place") for key, edge, _ in kinds]
+    references = [(real.get(key), edge, f"real {_legend(key)}") for key, edge, _ in kinds]
     for value, color, words in [*references, (without_memory, INK, "without memory")]:
         if value is not None:
-            axes.axvline(value, color=color, ls="--", lw=1.2, zorder=1, label=None if color == TRAIN else words)
-            facts.append(f"{words} {value:.3g}" + (", against training images" if color == TRAIN else ""))
+            axes.axvline(value, color=color, ls="--", lw=1.2, zorder=1, label=words)
+            facts.append(f"{words} {value:.3g}")
     axes.set_title(title, size=8.5)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
@@ -114,12 +116,12 @@ def gap_over_time(runs: Mapping[str, Mapping[str, np.ndarray]], *, skip: int = 0
     for (above, below), (name, run) in zip(panels.T, runs.items(), strict=True):
         run = {term: array(values)[array(run["step"]) >= skip] for term, values in run.items()}
         ends = {}
-        for words, (real, fake, style) in CURVES.items():
+        for words, (real, fake, mode, style) in CURVES.items():
             kept = np.isfinite(run[real]) & np.isfinite(run[fake])
             steps, x, y = (run[term][kept] for term in ("step", real, fake))
             gap = (y - x) / (y + x)
             above.plot(steps, x, color=REAL, label=f"real images, {words}", **style)
-            above.plot(steps, y, color=FAKE, label=f"samples, {words}", **style)
+            above.plot(steps, y, color=FAKE, label=f"samples, {mode}", **style)
             below.plot(steps, gap, color=INK, label=f"gap, {words}", **style)
             if len(gap):
                 ends[words] = f"{words} real {x[-1]:.3g}, samples {y[-1]:.3g}, gap {gap[-1]:.2g}"
