@@ -134,7 +134,7 @@ def _cifar_soft(about, **config) -> Recipe:
     run = RunConfig(steps=whole, batch_size=32, lr=2e-4, lr_schedule="step", lr_drop=(0.35,), lr_steps=whole, log_every=100,
                     eval_every=5000, checkpoint_every=500)
     # Its weights are some 7 MB, stored as int8; the course looks at its samples.
-    return Recipe("soft-intro-vae", SoftIntroVAEConfig(**config), "cifar10", run, about=about, weights=False, keep=48,
+    return Recipe("soft-intro-vae", SoftIntroVAEConfig(**config), "cifar10", run, about=about, weights=False, keep=24,
                   watch=("fd_cifar", "kd_cifar", "precision_cifar", "recall_cifar"))
 
 

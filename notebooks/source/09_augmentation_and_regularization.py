@@ -708,7 +708,7 @@ figures.metric_table(rows, digits=3, caption="Held-out emoji, at the evaluations
 
 # %% tags=["figure"]
 CIFAR = {"without": "soft_intro_vae_cifar10", "(iii) everywhere": "soft_intro_vae_cifar10_augment"}
-figures.show(scores_over_steps({label: [checkpoints.curves(name)] for label, name in CIFAR.items()}, "fd_cifar", title="CIFAR-10, the recorded runs"))
+figures.show(figures.training_curves({label: checkpoints.curves(name) for label, name in CIFAR.items()}, "fd_cifar", title="CIFAR-10, the recorded runs"))
 image_rows({label: snapshots.obtain_samples(name)[:12] for label, name in CIFAR.items()}, title="Samples, where the recorded runs end")
 
 # %%
@@ -722,8 +722,8 @@ figures.metric_table(rows, digits=3, caption="5,000 samples against 10,000 test 
 
 # %% [markdown]
 # At first augmentation costs: after 1,000 steps the distance is 46 with it and 28 without. Then the two come together. They cross, and cross
-# again, but only because the line without augmentation rises by 6 and falls by 11 from one evaluation to the next. That is more than the two
-# are apart. So there is *no crossover* to speak of within these steps, and at the end no difference either: 20 and 21, one run each.
+# again, but only because the line without augmentation rises by 6 and falls by 11 from one evaluation to the next: more than the two are
+# apart from step 2,000 on. So there is *no crossover* to speak of within these steps, and at the end no difference either: 20 and 21, one run each.
 #
 # These are 2.6 epochs of a thousand. A judge that has seen each image less than three times has had little time to learn it by heart, and what
 # is published was read off after hundreds of epochs. So these two runs neither confirm the published gain nor speak against it. The
