@@ -726,8 +726,8 @@ figures.metric_table(rows, digits=3, caption="5,000 samples against 10,000 test 
 # apart from step 2,000 on. So there is *no crossover* to speak of within these steps, and at the end no difference either: 20 and 21, one run each.
 #
 # These are 2.6 epochs of a thousand. A judge that has seen each image less than three times has had little time to learn it by heart, and what
-# is published was read off after hundreds of epochs. So these two runs neither confirm the published gain nor speak against it. The
-# same commands with `--steps 1562000` go on from here to the whole recipe; the README says how long that takes.
+# is published was read off after hundreds of epochs. So these two runs neither confirm the published gain nor speak against it.
+# `course train --recipe soft_intro_vae_cifar10_augment` trains the whole recipe, and can be interrupted. The README says how long it takes.
 #
 # ## Holes, by the way
 #
