@@ -52,9 +52,10 @@ def ablation(
     for row in record["runs"]:
         lines.setdefault(label(row["recipe"]), []).append(row["values"])
     figure, facts = new_figure(height=170 + 30 * len(lines)), []
+    pairs = between_seeds(record).values()
     panels = figure.subplots(1, len(measures), sharey=True, squeeze=False)[0]
     for axes, measure in zip(panels, measures, strict=True):
-        apart = max((values[measure] for values in between_seeds(record).values()), default=0.0)
+        apart = max((pair[measure] for pair in pairs), default=0.0)
         found = _panel(axes, lines, measure, record["data"]["real"], apart)
         facts.append(f"{MEASURES[measure][0]}: {'; '.join(found)}")
     panels[0].set_yticks(range(len(lines)), list(lines), size=9, color=INK)
